@@ -1,0 +1,154 @@
+//! One sample: two stacks and who ran them.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_F_USER_STACK, BPF_RB_NO_WAKEUP},
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid,
+        generated::{
+            bpf_get_current_cgroup_id, bpf_get_smp_processor_id, bpf_get_stack, bpf_ktime_get_ns,
+        },
+    },
+    programs::PerfEventContext,
+};
+use stoker_ebpf_abi::{Config, FRAMES_MAX, SampleHeader, flags};
+
+use crate::{
+    maps::{CONFIG, SAMPLES, SCRATCH, count},
+    target,
+};
+
+const STACK_BYTES: u32 = (FRAMES_MAX * 8) as u32;
+const HEADER_WORDS: usize = SampleHeader::BYTES / 8;
+const RECORD_WORDS_MAX: usize = HEADER_WORDS + 2 * FRAMES_MAX;
+
+/// A record under construction. Two frames more than a record holds, so that the bounds which the
+/// verifier derives from masks lie inside.
+#[repr(C)]
+pub struct Scratch {
+    header: SampleHeader,
+    frames: [u64; 2 * (FRAMES_MAX + 1)],
+}
+
+/// Who is running.
+pub struct Task {
+    pub tgid: u32,
+    pub tid: u32,
+}
+
+/// Takes the sample and counts what became of it.
+#[inline(always)]
+pub fn take(ctx: &PerfEventContext) {
+    let Some((config, task)) = admit() else { return };
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return count(|counters| &mut counters.lost);
+    };
+    // SAFETY: this CPU's slot, used by this program alone (see `maps::count`).
+    let scratch = unsafe { &mut *scratch };
+    let words = fill(ctx, config, &task, scratch);
+    if send(scratch, words) {
+        count(|counters| &mut counters.taken);
+    } else {
+        count(|counters| &mut counters.lost);
+    }
+}
+
+/// The task to sample; `None`, and counted, where it is idle or not wanted.
+#[inline(always)]
+pub fn admit() -> Option<(&'static Config, Task)> {
+    let ids = bpf_get_current_pid_tgid();
+    let task = Task { tgid: (ids >> 32) as u32, tid: ids as u32 };
+    if task.tid == 0 {
+        count(|counters| &mut counters.idle);
+        return None;
+    }
+    let Some(config) = CONFIG.get(0) else {
+        count(|counters| &mut counters.lost);
+        return None;
+    };
+    if !target::wanted(config, task.tgid) {
+        count(|counters| &mut counters.filtered);
+        return None;
+    }
+    Some((config, task))
+}
+
+/// Writes the record and returns its length in words.
+#[inline(always)]
+fn fill(ctx: &PerfEventContext, config: &Config, task: &Task, scratch: &mut Scratch) -> usize {
+    // SAFETY: the helper reads a clock.
+    let time_ns = unsafe { bpf_ktime_get_ns() };
+    let (user, user_flags) = stack(ctx, config, &mut scratch.frames, 0, Side::User);
+    let (kernel, kernel_flags) = stack(ctx, config, &mut scratch.frames, user, Side::Kernel);
+    if user_flags & flags::USER_FAILED != 0 {
+        count(|counters| &mut counters.user_failed);
+    }
+    scratch.header = SampleHeader {
+        time_ns,
+        // SAFETY: the helper reads the current task.
+        cgroup_id: unsafe { bpf_get_current_cgroup_id() },
+        tgid: task.tgid,
+        tid: task.tid,
+        // SAFETY: the helper reads the number of this CPU.
+        cpu: unsafe { bpf_get_smp_processor_id() },
+        user_frames: user as u16,
+        kernel_frames: kernel as u16,
+        flags: user_flags | kernel_flags,
+        reserved: 0,
+        comm: bpf_get_current_comm().unwrap_or_default(),
+    };
+    HEADER_WORDS + user + kernel
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    User,
+    Kernel,
+}
+
+impl Side {
+    /// Flags for the helper, for a failure, and for a full stack.
+    #[inline(always)]
+    const fn flags(self) -> (u64, u32, u32) {
+        match self {
+            Self::User => (BPF_F_USER_STACK as u64, flags::USER_FAILED, flags::USER_TRUNCATED),
+            Self::Kernel => (0, flags::KERNEL_FAILED, flags::KERNEL_TRUNCATED),
+        }
+    }
+}
+
+/// Copies one stack to `frames[at..]`; returns the number of frames and the flags to set.
+#[inline(always)]
+fn stack(
+    ctx: &PerfEventContext,
+    config: &Config,
+    frames: &mut [u64; 2 * (FRAMES_MAX + 1)],
+    at: usize,
+    side: Side,
+) -> (usize, u32) {
+    let (helper_flags, failed, truncated) = side.flags();
+    let Some(room) = frames.get_mut(at & FRAMES_MAX..) else { return (0, failed) };
+    // SAFETY: at most STACK_BYTES are written from `at`, which is at most FRAMES_MAX frames into
+    // an array of twice that.
+    let bytes = unsafe {
+        bpf_get_stack(ctx.as_ptr(), room.as_mut_ptr().cast(), STACK_BYTES, helper_flags)
+    };
+    if bytes < 0 {
+        return (0, failed);
+    }
+    let count = (bytes as usize / 8) & FRAMES_MAX;
+    let full = count as u32 >= config.frames_limit;
+    (count, if full { truncated } else { 0 })
+}
+
+/// Hands the record to the ring buffer; false where there is no room.
+#[inline(always)]
+fn send(scratch: &Scratch, words: usize) -> bool {
+    if words > RECORD_WORDS_MAX {
+        return false;
+    }
+    let start = core::ptr::from_ref(scratch).cast::<u64>();
+    // SAFETY: `words` covers the header and the frames written behind it, inside `Scratch`.
+    let record = unsafe { core::slice::from_raw_parts(start, words) };
+    SAMPLES.output_untyped::<[u64]>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
+}
