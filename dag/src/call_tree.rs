@@ -1,0 +1,299 @@
+//! The call tree: what people look at. Nodes of the DAG are expanded into their definitions
+//! (inlined functions become boxes of their own) and siblings with one meaning become one box.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+/// Index of a box in one [`CallTree`]. The root is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BoxIx(pub u32);
+
+impl BoxIx {
+    /// The box that holds all.
+    pub const ROOT: Self = Self(0);
+
+    /// As an array index.
+    #[must_use]
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Index of a text in one [`NameTable`]. The empty text is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameIx(pub u32);
+
+/// Distinct texts.
+#[derive(Debug, Clone)]
+pub struct NameTable {
+    texts: Vec<Arc<str>>,
+    index: FxHashMap<Arc<str>, NameIx>,
+}
+
+impl Default for NameTable {
+    fn default() -> Self {
+        let mut table = Self {
+            texts: Vec::new(),
+            index: FxHashMap::default(),
+        };
+        table.intern("");
+        table
+    }
+}
+
+impl NameTable {
+    /// The index of `text`, which is added when it is new.
+    pub fn intern(&mut self, text: &str) -> NameIx {
+        if let Some(&ix) = self.index.get(text) {
+            return ix;
+        }
+        let ix = NameIx(u32::try_from(self.texts.len()).expect("fewer than 2^32 names"));
+        let shared: Arc<str> = text.into();
+        self.texts.push(Arc::clone(&shared));
+        self.index.insert(shared, ix);
+        ix
+    }
+
+    /// The text at `ix`.
+    #[must_use]
+    pub fn get(&self, ix: NameIx) -> &str {
+        &self.texts[ix.0 as usize]
+    }
+
+    /// All texts, in order of index.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
+    }
+}
+
+/// What a box stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BoxKind {
+    /// Everything.
+    Root,
+    /// A function of an ELF file.
+    Native,
+    /// A function of the kernel or a module.
+    Kernel,
+    /// Interpreted or just-in-time compiled code.
+    Interpreted,
+    /// What could not be seen.
+    Special,
+    /// The exact sum of boxes that were pruned.
+    Other,
+}
+
+impl BoxKind {
+    /// The number that stands for it in answers.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// What makes two siblings one box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct BoxKey {
+    parent: BoxIx,
+    name: NameIx,
+    module: NameIx,
+    kind: BoxKind,
+    inlined: bool,
+}
+
+/// One box, as it is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoxLabel {
+    /// Function.
+    pub name: NameIx,
+    /// Module.
+    pub module: NameIx,
+    /// Source file, or the empty text.
+    pub file: NameIx,
+    /// Line, 0 where it is not known or not the same for all that the box holds.
+    pub line: u32,
+    /// What it stands for.
+    pub kind: BoxKind,
+    /// Whether the function was inlined into its parent.
+    pub inlined: bool,
+}
+
+/// Boxes as parallel columns, parents before children. Totals are inclusive.
+#[derive(Debug, Clone, Default)]
+pub struct CallTree {
+    /// Parent of each box; the root's is the root.
+    pub parent: Vec<BoxIx>,
+    /// What each box shows.
+    pub label: Vec<BoxLabel>,
+    /// Value that ends in the box.
+    pub self_value: Vec<u64>,
+    /// Value of the box and all above it in the stack.
+    pub total: Vec<u64>,
+    /// Texts.
+    pub names: NameTable,
+}
+
+impl CallTree {
+    /// How many boxes there are, the root included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parent.len()
+    }
+
+    /// Whether there is no box at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parent.is_empty()
+    }
+
+    /// The name of a box.
+    #[must_use]
+    pub fn name(&self, at: BoxIx) -> &str {
+        self.names.get(self.label[at.at()].name)
+    }
+
+    /// The same tree in depth-first order with siblings in order of name, so that a picture does
+    /// not jump when data are added, whatever the order of arrival.
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let order = self.depth_first_order();
+        let mut new_ix = vec![BoxIx::ROOT; self.len()];
+        for (to, from) in (0u32..).zip(&order) {
+            new_ix[from.at()] = BoxIx(to);
+        }
+        let column = |values: &[u64]| order.iter().map(|from| values[from.at()]).collect();
+        Self {
+            parent: order
+                .iter()
+                .map(|from| new_ix[self.parent[from.at()].at()])
+                .collect(),
+            label: order.iter().map(|from| self.label[from.at()]).collect(),
+            self_value: column(&self.self_value),
+            total: column(&self.total),
+            names: self.names.clone(),
+        }
+    }
+
+    fn depth_first_order(&self) -> Vec<BoxIx> {
+        let mut children: Vec<Vec<BoxIx>> = vec![Vec::new(); self.len()];
+        for (at, parent) in (0u32..).zip(&self.parent).skip(1) {
+            children[parent.at()].push(BoxIx(at));
+        }
+        let sort_key = |at: &BoxIx| {
+            let label = &self.label[at.at()];
+            let texts = (self.names.get(label.name), self.names.get(label.module));
+            (
+                label.kind == BoxKind::Other,
+                texts,
+                label.kind,
+                label.inlined,
+            )
+        };
+        let mut order = Vec::with_capacity(self.len());
+        let mut stack = if self.is_empty() {
+            vec![]
+        } else {
+            vec![BoxIx::ROOT]
+        };
+        while let Some(at) = stack.pop() {
+            order.push(at);
+            let below = &mut children[at.at()];
+            below.sort_by(|a, b| sort_key(b).cmp(&sort_key(a)));
+            stack.append(below);
+        }
+        order
+    }
+}
+
+/// Grows a [`CallTree`].
+#[derive(Debug)]
+pub struct CallTreeBuilder {
+    tree: CallTree,
+    index: FxHashMap<BoxKey, BoxIx>,
+}
+
+impl Default for CallTreeBuilder {
+    fn default() -> Self {
+        let mut tree = CallTree::default();
+        let name = tree.names.intern("all");
+        let none = NameIx::default();
+        let root = BoxLabel {
+            name,
+            module: none,
+            file: none,
+            line: 0,
+            kind: BoxKind::Root,
+            inlined: false,
+        };
+        tree.parent.push(BoxIx::ROOT);
+        tree.label.push(root);
+        tree.self_value.push(0);
+        tree.total.push(0);
+        Self {
+            tree,
+            index: FxHashMap::default(),
+        }
+    }
+}
+
+impl CallTreeBuilder {
+    /// The texts, to be filled while boxes are added.
+    pub fn names(&mut self) -> &mut NameTable {
+        &mut self.tree.names
+    }
+
+    /// The box below `parent` with this meaning, which is added when it is new. A box that holds
+    /// several lines or files shows none.
+    pub fn child(&mut self, parent: BoxIx, label: BoxLabel) -> BoxIx {
+        let BoxLabel {
+            name,
+            module,
+            kind,
+            inlined,
+            ..
+        } = label;
+        let next = BoxIx(u32::try_from(self.tree.len()).expect("fewer than 2^32 boxes"));
+        let key = BoxKey {
+            parent,
+            name,
+            module,
+            kind,
+            inlined,
+        };
+        let at = *self.index.entry(key).or_insert(next);
+        if at == next {
+            self.tree.parent.push(parent);
+            self.tree.label.push(label);
+            self.tree.self_value.push(0);
+            self.tree.total.push(0);
+        } else {
+            let held = &mut self.tree.label[at.at()];
+            if held.line != label.line || held.file != label.file {
+                held.line = 0;
+            }
+            if held.file != label.file {
+                held.file = NameIx::default();
+            }
+        }
+        at
+    }
+
+    /// Adds to what ends in a box.
+    pub fn add(&mut self, at: BoxIx, value: u64) {
+        let held = &mut self.tree.self_value[at.at()];
+        *held = held.saturating_add(value);
+    }
+
+    /// Sums up totals and gives the tree, sorted.
+    #[must_use]
+    pub fn finish(mut self) -> CallTree {
+        let tree = &mut self.tree;
+        tree.total.copy_from_slice(&tree.self_value);
+        for at in (1..tree.parent.len()).rev() {
+            let up = tree.parent[at].at();
+            tree.total[up] = tree.total[up].saturating_add(tree.total[at]);
+        }
+        self.tree.sorted()
+    }
+}

@@ -1,0 +1,265 @@
+//! Dense tables of frames and nodes: small integers for work in memory, on the wire and on disk,
+//! with parents before children, so that one pass forward or backward does every sum.
+
+use rustc_hash::FxHashMap;
+
+use crate::frame::Frame;
+use crate::ids::{FrameId, NodeId};
+
+/// Index of a frame in one [`FrameTable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameIx(pub u32);
+
+/// Index of a node in one [`NodeTable`]. The root is [`NodeIx::ROOT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeIx(pub u32);
+
+impl FrameIx {
+    /// As an array index.
+    #[must_use]
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl NodeIx {
+    /// The empty stack, always the first node.
+    pub const ROOT: Self = Self(0);
+
+    /// As an array index.
+    #[must_use]
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A column that does not put parents before children, or names what is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// The parent is not an earlier node.
+    #[error("node {node} names parent {parent}, which does not stand before it")]
+    Parent {
+        /// The node at fault.
+        node: u32,
+        /// What it names.
+        parent: u32,
+    },
+    /// The frame is not in the table.
+    #[error("node {node} names frame {frame}, but there are only {frames}")]
+    Frame {
+        /// The node at fault.
+        node: u32,
+        /// What it names.
+        frame: u32,
+        /// How many there are.
+        frames: u32,
+    },
+}
+
+fn next_index(len: usize) -> u32 {
+    u32::try_from(len).expect("a table holds fewer than 2^32 entries: its memory bound comes first")
+}
+
+/// Distinct frames, each with its id.
+#[derive(Debug, Clone, Default)]
+pub struct FrameTable {
+    frames: Vec<Frame>,
+    ids: Vec<FrameId>,
+    by_id: FxHashMap<FrameId, FrameIx>,
+}
+
+impl FrameTable {
+    /// The index of `frame`, which is added when it is new.
+    pub fn intern(&mut self, frame: &Frame) -> FrameIx {
+        self.intern_with_id(frame.id(), frame)
+    }
+
+    /// As [`Self::intern`] for a frame whose id the caller has already computed with [`Frame::id`].
+    pub fn intern_with_id(&mut self, id: FrameId, frame: &Frame) -> FrameIx {
+        let next = FrameIx(next_index(self.frames.len()));
+        let ix = *self.by_id.entry(id).or_insert(next);
+        if ix == next {
+            self.frames.push(frame.clone());
+            self.ids.push(id);
+        }
+        ix
+    }
+
+    /// The frame at `ix`.
+    #[must_use]
+    pub fn frame(&self, ix: FrameIx) -> &Frame {
+        &self.frames[ix.at()]
+    }
+
+    /// The id of the frame at `ix`.
+    #[must_use]
+    pub fn id(&self, ix: FrameIx) -> FrameId {
+        self.ids[ix.at()]
+    }
+
+    /// Where the frame with this id stands.
+    #[must_use]
+    pub fn find(&self, id: &FrameId) -> Option<FrameIx> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Frames with their ids, in order of index.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (FrameId, &Frame)> {
+        self.ids.iter().copied().zip(&self.frames)
+    }
+
+    /// How many frames there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+}
+
+/// Distinct nodes as two columns, hash-consed: one (parent, frame) has one index.
+#[derive(Debug, Clone)]
+pub struct NodeTable {
+    parents: Vec<NodeIx>,
+    frames: Vec<FrameIx>,
+    children: FxHashMap<(NodeIx, FrameIx), NodeIx>,
+}
+
+/// What stands in the root's frame column; the root has no frame.
+const NO_FRAME: FrameIx = FrameIx(u32::MAX);
+
+impl Default for NodeTable {
+    fn default() -> Self {
+        Self {
+            parents: vec![NodeIx::ROOT],
+            frames: vec![NO_FRAME],
+            children: FxHashMap::default(),
+        }
+    }
+}
+
+impl NodeTable {
+    /// Checks and takes columns that came from outside, without the root: entry `i` is node `i + 1`.
+    /// Repeated (parent, frame) pairs are allowed there; lookups then find the first.
+    ///
+    /// # Errors
+    /// When a parent does not stand before its child, or a frame is out of range.
+    pub fn from_columns(
+        parents: &[u32],
+        frames: &[u32],
+        frame_count: usize,
+    ) -> Result<Self, OrderError> {
+        let mut table = Self::default();
+        for (node, (&parent, &frame)) in (1u32..).zip(parents.iter().zip(frames)) {
+            table.check(node, parent, frame, frame_count)?;
+            table.parents.push(NodeIx(parent));
+            table.frames.push(FrameIx(frame));
+            let key = (NodeIx(parent), FrameIx(frame));
+            table.children.entry(key).or_insert(NodeIx(node));
+        }
+        Ok(table)
+    }
+
+    fn check(&self, node: u32, parent: u32, frame: u32, frames: usize) -> Result<(), OrderError> {
+        if parent >= node {
+            return Err(OrderError::Parent { node, parent });
+        }
+        if frame as usize >= frames {
+            return Err(OrderError::Frame {
+                node,
+                frame,
+                frames: next_index(frames),
+            });
+        }
+        Ok(())
+    }
+
+    /// The node below `parent` with `frame` on top, which is added when it is new.
+    pub fn child(&mut self, parent: NodeIx, frame: FrameIx) -> NodeIx {
+        let next = NodeIx(next_index(self.parents.len()));
+        let ix = *self.children.entry((parent, frame)).or_insert(next);
+        if ix == next {
+            self.parents.push(parent);
+            self.frames.push(frame);
+        }
+        ix
+    }
+
+    /// The parent of `node`; the root's is the root.
+    #[must_use]
+    pub fn parent(&self, node: NodeIx) -> NodeIx {
+        self.parents[node.at()]
+    }
+
+    /// The frame on top of `node`; the root has none.
+    #[must_use]
+    pub fn frame(&self, node: NodeIx) -> Option<FrameIx> {
+        (node != NodeIx::ROOT).then(|| self.frames[node.at()])
+    }
+
+    /// Every node but the root as (node, parent, frame), parents before children.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeIx, NodeIx, FrameIx)> {
+        let columns = self.parents.iter().zip(&self.frames).enumerate().skip(1);
+        columns.map(|(at, (&parent, &frame))| (NodeIx(next_index(at)), parent, frame))
+    }
+
+    /// How many nodes there are, the root included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parents.len()
+    }
+
+    /// Whether there is nothing but the root.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parents.len() == 1
+    }
+
+    /// The frames of the stack that ends at `node`, outermost first.
+    #[must_use]
+    pub fn stack(&self, node: NodeIx) -> Vec<FrameIx> {
+        let mut frames = Vec::new();
+        let mut at = node;
+        while let Some(frame) = self.frame(at) {
+            frames.push(frame);
+            at = self.parent(at);
+        }
+        frames.reverse();
+        frames
+    }
+
+    /// The identity of every node, in order of index.
+    #[must_use]
+    pub fn ids(&self, frames: &FrameTable) -> Vec<NodeId> {
+        let mut ids = Vec::with_capacity(self.len());
+        ids.push(NodeId::ROOT);
+        for (_, parent, frame) in self.iter() {
+            let parent: NodeId = ids[parent.at()];
+            ids.push(parent.child(frames.id(frame)));
+        }
+        ids
+    }
+
+    /// Sums `values` (one per node) from the leaves to the root: inclusive totals from self values.
+    pub fn accumulate(&self, values: &mut [u64]) {
+        for (node, parent, _) in self.iter().rev() {
+            let value = values[node.at()];
+            values[parent.at()] = values[parent.at()].saturating_add(value);
+        }
+    }
+
+    /// Adds every node of `other` and says where each went. `frame_map` says the same of frames.
+    pub fn merge(&mut self, other: &Self, frame_map: &[FrameIx]) -> Vec<NodeIx> {
+        let mut map = Vec::with_capacity(other.len());
+        map.push(NodeIx::ROOT);
+        for (_, parent, frame) in other.iter() {
+            let parent: NodeIx = map[parent.at()];
+            map.push(self.child(parent, frame_map[frame.at()]));
+        }
+        map
+    }
+}

@@ -1,0 +1,412 @@
+//! From the model to the wire: sends only what the other side does not have yet.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use stoker_dag::{
+    BuildId, BuildIdKind, Definition, DefinitionMap, Frame, FrameIx, KernelImage, LabelIx,
+    LabelSet, Module, NodeIx, SampleRow,
+};
+
+use crate::body::{BatchBody, Dictionary, HostFacts, RowGroup};
+use crate::proto;
+
+/// Where the entries of one dictionary stand in an encoder's. Belongs to one pair of them; filled as
+/// rows refer to entries.
+#[derive(Debug, Clone, Default)]
+pub struct Rebase {
+    frames: Vec<Option<FrameIx>>,
+    nodes: Vec<Option<NodeIx>>,
+    labels: Vec<Option<LabelIx>>,
+}
+
+/// What [`Encoder::encode`] gives.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// What travels.
+    pub batch: proto::Batch,
+    /// The same batch over the encoder's dictionary.
+    pub body: BatchBody,
+}
+
+/// One side of a stream: knows what the other side has been told.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    dictionary: Dictionary,
+    definitions: DefinitionMap,
+    strings: FxHashMap<Arc<str>, u32>,
+    builds: FxHashMap<BuildId, u32>,
+    /// How many build entries the other side has; one build can have several.
+    builds_sent: u32,
+}
+
+impl Encoder {
+    /// What the other side has.
+    #[must_use]
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    /// What the other side has been told of frames.
+    #[must_use]
+    pub fn definitions(&self) -> &DefinitionMap {
+        &self.definitions
+    }
+
+    /// Encodes a batch whose indexes are into `source`.
+    pub fn encode(
+        &mut self,
+        source: &Dictionary,
+        body: &BatchBody,
+        rebase: &mut Rebase,
+    ) -> Encoded {
+        let mut out = Pending {
+            encoder: self,
+            source,
+            rebase,
+            batch: proto::Batch::default(),
+        };
+        let rebased = out.body(body);
+        Encoded {
+            batch: out.batch,
+            body: rebased,
+        }
+    }
+}
+
+/// One batch on its way out.
+struct Pending<'a> {
+    encoder: &'a mut Encoder,
+    source: &'a Dictionary,
+    rebase: &'a mut Rebase,
+    batch: proto::Batch,
+}
+
+/// The running value behind a delta column.
+#[derive(Default)]
+struct Running(i64);
+
+impl Running {
+    fn delta(&mut self, value: i64) -> i64 {
+        let delta = value.wrapping_sub(self.0);
+        self.0 = value;
+        delta
+    }
+}
+
+impl Pending<'_> {
+    fn body(&mut self, body: &BatchBody) -> BatchBody {
+        let (first_frame, first_node) = (
+            self.encoder.dictionary.frames.len(),
+            self.encoder.dictionary.nodes.len(),
+        );
+        let rows: Vec<RowGroup> = body
+            .rows
+            .iter()
+            .map(|group| self.rebased_group(group))
+            .collect();
+        let definitions = self.rebased_definitions(&body.definitions);
+        self.write_frames(first_frame);
+        self.write_nodes(first_node);
+        for (frame, definition) in &definitions {
+            self.write_definition(*frame, definition);
+        }
+        for group in &rows {
+            self.write_rows(group);
+        }
+        self.batch.sequence = body.sequence;
+        self.batch.start_unix_ns = body.start.0;
+        self.batch.duration_ns = body.duration_ns;
+        self.batch.facts = Some(facts(&body.facts));
+        BatchBody {
+            definitions,
+            rows,
+            ..body.clone()
+        }
+    }
+
+    fn string(&mut self, text: &Arc<str>) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        if let Some(&ix) = self.encoder.strings.get(text) {
+            return ix;
+        }
+        let ix = u32::try_from(self.encoder.strings.len() + 1).expect("fewer than 2^32 strings");
+        self.encoder.strings.insert(Arc::clone(text), ix);
+        self.batch.strings.push(text.to_string());
+        ix
+    }
+
+    fn build(&mut self, build_id: &BuildId) -> u32 {
+        let known = self.encoder.builds.get(build_id).copied();
+        let news = self.source.modules.get(build_id).filter(|module| {
+            self.encoder
+                .dictionary
+                .modules
+                .learn(build_id, Module::clone(module))
+        });
+        match (known, news) {
+            (Some(ix), None) => ix,
+            (known, news) => {
+                let (name, main_executable) = news.map_or((0, false), |module| {
+                    (self.string(&module.name), module.main_executable)
+                });
+                // A build that is told again with a better module gets one more index.
+                let next = self.encoder.builds_sent;
+                self.encoder.builds_sent += 1;
+                self.encoder
+                    .builds
+                    .insert(build_id.clone(), known.unwrap_or(next));
+                self.batch.builds.push(proto::Build {
+                    kind: kind_code(build_id.kind()),
+                    id: build_id.as_bytes().to_vec().into(),
+                    module: name,
+                    main_executable,
+                });
+                known.unwrap_or(next)
+            }
+        }
+    }
+
+    fn rebased_group(&mut self, group: &RowGroup) -> RowGroup {
+        let mut rows: Vec<SampleRow> = group.rows.iter().map(|row| self.rebased_row(row)).collect();
+        rows.sort_unstable_by_key(|row| (row.series, row.attributes, row.node));
+        RowGroup {
+            profile_type: group.profile_type.clone(),
+            period: group.period,
+            rows,
+        }
+    }
+
+    fn rebased_row(&mut self, row: &SampleRow) -> SampleRow {
+        SampleRow {
+            series: self.label(row.series),
+            attributes: self.label(row.attributes),
+            node: self.node(row.node),
+            ..*row
+        }
+    }
+
+    fn label(&mut self, ix: LabelIx) -> LabelIx {
+        if let Some(known) = *slot(&mut self.rebase.labels, ix.at()) {
+            return known;
+        }
+        let set = self.source.labels.get(ix);
+        let known = self.encoder.dictionary.labels.len();
+        let to = self.encoder.dictionary.labels.intern(set);
+        if to.at() == known {
+            self.write_label_set(set);
+        }
+        self.rebase.labels[ix.at()] = Some(to);
+        to
+    }
+
+    fn write_label_set(&mut self, set: &LabelSet) {
+        let texts = set
+            .iter()
+            .flat_map(|(name, value)| [self.string(name), self.string(value)]);
+        let texts = texts.collect();
+        self.batch.label_sets.push(proto::LabelSet { texts });
+    }
+
+    fn node(&mut self, ix: NodeIx) -> NodeIx {
+        let mut missing = Vec::new();
+        let mut at = ix;
+        let mut to = loop {
+            let Some(frame) = self.source.nodes.frame(at) else {
+                break NodeIx::ROOT;
+            };
+            if let Some(known) = *slot(&mut self.rebase.nodes, at.at()) {
+                break known;
+            }
+            missing.push((at, frame));
+            at = self.source.nodes.parent(at);
+        };
+        for (node, frame) in missing.into_iter().rev() {
+            let frame = self.frame(frame);
+            to = self.encoder.dictionary.nodes.child(to, frame);
+            self.rebase.nodes[node.at()] = Some(to);
+        }
+        to
+    }
+
+    fn frame(&mut self, ix: FrameIx) -> FrameIx {
+        let (frames, source) = (&mut self.encoder.dictionary.frames, &self.source.frames);
+        *slot(&mut self.rebase.frames, ix.at())
+            .get_or_insert_with(|| frames.intern_with_id(source.id(ix), source.frame(ix)))
+    }
+
+    fn rebased_definitions(&mut self, all: &[(FrameIx, Definition)]) -> Vec<(FrameIx, Definition)> {
+        let mut news = Vec::new();
+        for (frame, definition) in all {
+            let to = self.frame(*frame);
+            if self
+                .encoder
+                .definitions
+                .learn(self.source.frames.id(*frame), definition.clone())
+            {
+                news.push((to, definition.clone()));
+            }
+        }
+        news
+    }
+
+    fn write_frames(&mut self, first: usize) {
+        let news: Vec<Frame> = self
+            .encoder
+            .dictionary
+            .frames
+            .iter()
+            .skip(first)
+            .map(|(_, f)| f.clone())
+            .collect();
+        let mut columns = proto::Frames::default();
+        let mut offset = Running::default();
+        for frame in &news {
+            self.write_frame(&mut columns, &mut offset, frame);
+        }
+        self.batch.frames = (!news.is_empty()).then_some(columns);
+    }
+
+    fn write_frame(&mut self, columns: &mut proto::Frames, running: &mut Running, frame: &Frame) {
+        let (kind, image, offset) = match frame {
+            Frame::Native { build_id, offset } => (1, self.build(build_id), *offset),
+            Frame::Kernel {
+                image: KernelImage::Build(build_id),
+                offset,
+            } => (2, self.build(build_id), *offset),
+            Frame::Kernel {
+                image: KernelImage::Release { release, module },
+                offset,
+            } => {
+                columns.module.push(self.string(module));
+                (3, self.string(release), *offset)
+            }
+            Frame::Interpreted {
+                runtime,
+                module,
+                function,
+                line,
+            } => {
+                columns.module.push(self.string(module));
+                columns.function.push(self.string(function));
+                (4, self.string(runtime), u64::from(*line))
+            }
+            Frame::Special(special) => (5, u32::from(special.code()), 0),
+        };
+        columns.kind.push(kind);
+        columns.image.push(image);
+        columns
+            .offset_delta
+            .push(running.delta(offset.cast_signed()));
+    }
+
+    fn write_nodes(&mut self, first: usize) {
+        let mut columns = proto::Nodes::default();
+        let mut running = Running::default();
+        for (node, parent, frame) in self.encoder.dictionary.nodes.iter().skip(first - 1) {
+            columns.parent_back.push(node.0 - parent.0);
+            let delta = running.delta(i64::from(frame.0));
+            columns
+                .frame_delta
+                .push(i32::try_from(delta).expect("fewer than 2^31 frames"));
+        }
+        self.batch.nodes = (!columns.parent_back.is_empty()).then_some(columns);
+    }
+
+    fn write_definition(&mut self, frame: FrameIx, definition: &Definition) {
+        let mut out = proto::Definition {
+            frame: frame.0,
+            source: u32::from(definition.source.code()),
+            ..proto::Definition::default()
+        };
+        for location in definition.locations.iter() {
+            out.function.push(self.string(&location.function));
+            out.file.push(self.string(&location.file));
+            out.line.push(location.line);
+        }
+        self.batch.definitions.push(out);
+    }
+
+    fn write_rows(&mut self, group: &RowGroup) {
+        let profile_type = self.string(&Arc::from(group.profile_type.as_str()));
+        let mut out = proto::Rows {
+            profile_type,
+            period: group.period,
+            ..proto::Rows::default()
+        };
+        let uniform = group.period != 0
+            && group
+                .rows
+                .iter()
+                .all(|row| row.count.checked_mul(group.period) == Some(row.value));
+        if !uniform {
+            out.period = 0;
+        }
+        for run in group
+            .rows
+            .chunk_by(|a, b| (a.series, a.attributes) == (b.series, b.attributes))
+        {
+            out.run_series.push(run[0].series.0);
+            out.run_attributes.push(run[0].attributes.0);
+            out.run_length
+                .push(u32::try_from(run.len()).expect("fewer than 2^32 rows"));
+            let mut running = Running::default();
+            for row in run {
+                let delta = running.delta(i64::from(row.node.0));
+                out.node_delta
+                    .push(u32::try_from(delta).expect("rows are sorted by node"));
+                out.value.push(if uniform { row.count } else { row.value });
+                if !uniform {
+                    out.count.push(row.count);
+                }
+            }
+        }
+        self.batch.rows.push(out);
+    }
+}
+
+fn slot<T: Copy>(slots: &mut Vec<Option<T>>, at: usize) -> &mut Option<T> {
+    if slots.len() <= at {
+        slots.resize(at + 1, None);
+    }
+    &mut slots[at]
+}
+
+pub(crate) fn kind_code(kind: BuildIdKind) -> u32 {
+    match kind {
+        BuildIdKind::Gnu => 1,
+        BuildIdKind::Go => 2,
+        BuildIdKind::Content => 3,
+    }
+}
+
+fn facts(facts: &HostFacts) -> proto::HostFacts {
+    let lost = facts.lost.iter();
+    let usage = facts.cgroup_usage.iter();
+    proto::HostFacts {
+        observed_ns: facts.observed_ns,
+        cpus: facts.cpus,
+        samples_expected: facts.samples_expected,
+        samples_taken: facts.samples_taken,
+        lost: lost
+            .map(|l| proto::Lost {
+                reason: l.reason.to_string(),
+                samples: l.samples,
+            })
+            .collect(),
+        cgroup_usage: usage
+            .map(|u| proto::CgroupUsage {
+                path: u.path.to_string(),
+                usage_usec: u.usage_usec,
+            })
+            .collect(),
+        sample_source: facts.sample_source.to_string(),
+        frequency_hz: facts.frequency_hz,
+        stacks_complete: facts.stacks_complete,
+        stacks_truncated: facts.stacks_truncated,
+        stacks_failed: facts.stacks_failed,
+        busy_ns: facts.busy_ns,
+    }
+}

@@ -1,0 +1,37 @@
+//! The protocol between agents and server, and the only way in and out of it.
+//!
+//! [`proto`] is what travels. [`Decoder`] turns it into the model after checking every size, index
+//! and order against a named limit; [`Encoder`] turns the model into it, sending only what the other
+//! side does not have yet. The write-ahead log, the spool and the stream are all written by the same
+//! encoder and read by the same decoder: one format, one place where bytes are distrusted.
+
+#![forbid(unsafe_code)]
+
+mod body;
+mod decode;
+mod encode;
+pub mod limits;
+
+/// The generated messages and services of `stoker.v1`.
+#[expect(
+    missing_docs,
+    clippy::all,
+    reason = "generated; described in ingest.proto"
+)]
+pub mod proto {
+    #![expect(clippy::cast_possible_truncation, reason = "generated")]
+    #![allow(
+        clippy::too_many_lines,
+        clippy::needless_pass_by_value,
+        reason = "generated"
+    )]
+    #![allow(unused_qualifications, reason = "generated")]
+    tonic::include_proto!("stoker.v1");
+}
+
+pub use body::{BatchBody, CgroupUsage, Dictionary, HostFacts, LostSamples, RowGroup};
+pub use decode::{Decoder, WireError};
+pub use encode::{Encoded, Encoder, Rebase};
+
+/// The minor version of the protocol that this build speaks.
+pub const PROTOCOL_MINOR: u32 = 0;
