@@ -33,10 +33,7 @@ pub struct NameTable {
 
 impl Default for NameTable {
     fn default() -> Self {
-        let mut table = Self {
-            texts: Vec::new(),
-            index: FxHashMap::default(),
-        };
+        let mut table = Self { texts: Vec::new(), index: FxHashMap::default() };
         table.intern("");
         table
     }
@@ -164,10 +161,7 @@ impl CallTree {
         }
         let column = |values: &[u64]| order.iter().map(|from| values[from.at()]).collect();
         Self {
-            parent: order
-                .iter()
-                .map(|from| new_ix[self.parent[from.at()].at()])
-                .collect(),
+            parent: order.iter().map(|from| new_ix[self.parent[from.at()].at()]).collect(),
             label: order.iter().map(|from| self.label[from.at()]).collect(),
             self_value: column(&self.self_value),
             total: column(&self.total),
@@ -183,19 +177,10 @@ impl CallTree {
         let sort_key = |at: &BoxIx| {
             let label = &self.label[at.at()];
             let texts = (self.names.get(label.name), self.names.get(label.module));
-            (
-                label.kind == BoxKind::Other,
-                texts,
-                label.kind,
-                label.inlined,
-            )
+            (label.kind == BoxKind::Other, texts, label.kind, label.inlined)
         };
         let mut order = Vec::with_capacity(self.len());
-        let mut stack = if self.is_empty() {
-            vec![]
-        } else {
-            vec![BoxIx::ROOT]
-        };
+        let mut stack = if self.is_empty() { vec![] } else { vec![BoxIx::ROOT] };
         while let Some(at) = stack.pop() {
             order.push(at);
             let below = &mut children[at.at()];
@@ -230,10 +215,7 @@ impl Default for CallTreeBuilder {
         tree.label.push(root);
         tree.self_value.push(0);
         tree.total.push(0);
-        Self {
-            tree,
-            index: FxHashMap::default(),
-        }
+        Self { tree, index: FxHashMap::default() }
     }
 }
 
@@ -246,21 +228,9 @@ impl CallTreeBuilder {
     /// The box below `parent` with this meaning, which is added when it is new. A box that holds
     /// several lines or files shows none.
     pub fn child(&mut self, parent: BoxIx, label: BoxLabel) -> BoxIx {
-        let BoxLabel {
-            name,
-            module,
-            kind,
-            inlined,
-            ..
-        } = label;
+        let BoxLabel { name, module, kind, inlined, .. } = label;
         let next = BoxIx(u32::try_from(self.tree.len()).expect("fewer than 2^32 boxes"));
-        let key = BoxKey {
-            parent,
-            name,
-            module,
-            kind,
-            inlined,
-        };
+        let key = BoxKey { parent, name, module, kind, inlined };
         let at = *self.index.entry(key).or_insert(next);
         if at == next {
             self.tree.parent.push(parent);

@@ -24,12 +24,8 @@ pub enum DefinitionSource {
 
 impl DefinitionSource {
     /// All of them, least trusted first.
-    pub const ALL: [Self; 4] = [
-        Self::PerfMap,
-        Self::SymbolTable,
-        Self::AgentDwarf,
-        Self::ServerDebugInfo,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::PerfMap, Self::SymbolTable, Self::AgentDwarf, Self::ServerDebugInfo];
 
     /// The number that stands for it on the wire and on disk. Never reused.
     #[must_use]
@@ -73,11 +69,7 @@ impl Definition {
     /// How much it tells: functions, then files, then lines.
     fn completeness(&self) -> (usize, usize, usize) {
         let count = |has: fn(&Location) -> bool| self.locations.iter().filter(|l| has(l)).count();
-        (
-            count(|l| !l.function.is_empty()),
-            count(|l| !l.file.is_empty()),
-            count(|l| l.line != 0),
-        )
+        (count(|l| !l.function.is_empty()), count(|l| !l.file.is_empty()), count(|l| l.line != 0))
     }
 
     fn content_hash(&self) -> [u8; 16] {
@@ -85,10 +77,7 @@ impl Definition {
         self.locations
             .iter()
             .fold(start, |encoder, l| {
-                encoder
-                    .text(&l.function)
-                    .text(&l.file)
-                    .number(u64::from(l.line))
+                encoder.text(&l.function).text(&l.file).number(u64::from(l.line))
             })
             .hash(Domain::Definition)
     }

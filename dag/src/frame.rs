@@ -49,10 +49,7 @@ impl BuildId {
         if bytes.is_empty() || bytes.len() > MAX_BUILD_ID_BYTES {
             return Err(BuildIdError::Length(bytes.len()));
         }
-        Ok(Self {
-            kind,
-            bytes: bytes.into(),
-        })
+        Ok(Self { kind, bytes: bytes.into() })
     }
 
     /// Where it was read from.
@@ -75,9 +72,7 @@ impl fmt::Display for BuildId {
             BuildIdKind::Go => "go:",
             BuildIdKind::Content => "content:",
         })?;
-        self.bytes
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -141,12 +136,8 @@ pub enum UnwindFailure {
 
 impl UnwindFailure {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 4] = [
-        Self::NoUserStack,
-        Self::UnknownMapping,
-        Self::UnreadableFile,
-        Self::ProcessGone,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::NoUserStack, Self::UnknownMapping, Self::UnreadableFile, Self::ProcessGone];
 
     /// The number that stands for it in ids and on the wire. Never reused.
     #[must_use]
@@ -196,10 +187,7 @@ impl SpecialFrame {
         if code == 0 {
             return Some(Self::Truncated);
         }
-        UnwindFailure::ALL
-            .into_iter()
-            .find(|f| f.code() == code)
-            .map(Self::UnwindFailed)
+        UnwindFailure::ALL.into_iter().find(|f| f.code() == code).map(Self::UnwindFailed)
     }
 }
 
@@ -256,23 +244,13 @@ impl Frame {
             Self::Native { build_id, offset } => {
                 encode_build(Encoder::tagged(1), build_id).number(*offset)
             }
-            Self::Kernel {
-                image: KernelImage::Build(build_id),
-                offset,
-            } => encode_build(Encoder::tagged(2), build_id).number(*offset),
-            Self::Kernel {
-                image: KernelImage::Release { release, module },
-                offset,
-            } => Encoder::tagged(3)
-                .text(release)
-                .text(module)
-                .number(*offset),
-            Self::Interpreted {
-                runtime,
-                module,
-                function,
-                line,
-            } => Encoder::tagged(4)
+            Self::Kernel { image: KernelImage::Build(build_id), offset } => {
+                encode_build(Encoder::tagged(2), build_id).number(*offset)
+            }
+            Self::Kernel { image: KernelImage::Release { release, module }, offset } => {
+                Encoder::tagged(3).text(release).text(module).number(*offset)
+            }
+            Self::Interpreted { runtime, module, function, line } => Encoder::tagged(4)
                 .text(runtime)
                 .text(module)
                 .text(function)
@@ -286,10 +264,7 @@ impl Frame {
     pub fn build_id(&self) -> Option<&BuildId> {
         match self {
             Self::Native { build_id, .. }
-            | Self::Kernel {
-                image: KernelImage::Build(build_id),
-                ..
-            } => Some(build_id),
+            | Self::Kernel { image: KernelImage::Build(build_id), .. } => Some(build_id),
             _ => None,
         }
     }
@@ -316,10 +291,7 @@ mod tests {
         assert_eq!("abc".parse::<BuildId>(), Err(BuildIdError::Digits));
         assert_eq!("zz".parse::<BuildId>(), Err(BuildIdError::Digits));
         assert_eq!("".parse::<BuildId>(), Err(BuildIdError::Length(0)));
-        assert_eq!(
-            "0a".repeat(97).parse::<BuildId>(),
-            Err(BuildIdError::Length(97))
-        );
+        assert_eq!("0a".repeat(97).parse::<BuildId>(), Err(BuildIdError::Length(97)));
     }
 
     #[test]

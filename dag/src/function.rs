@@ -37,10 +37,7 @@ impl Function {
     /// The function that a demangled `name` in `origin` stands for.
     #[must_use]
     pub fn new(origin: Origin, name: &str) -> Self {
-        Self {
-            origin,
-            name: normalise(name).into(),
-        }
+        Self { origin, name: normalise(name).into() }
     }
 
     /// Its identity.
@@ -57,14 +54,7 @@ impl Function {
 }
 
 /// Suffixes that compilers append to clones of a function; digits may follow after a dot.
-const CLONE_SUFFIXES: [&str; 6] = [
-    ".isra",
-    ".constprop",
-    ".part",
-    ".cold",
-    ".llvm",
-    ".lto_priv",
-];
+const CLONE_SUFFIXES: [&str; 6] = [".isra", ".constprop", ".part", ".cold", ".llvm", ".lto_priv"];
 
 /// A demangled name without what changes from build to build: Rust's legacy hash and v0
 /// disambiguators, compilers' clone suffixes, Go's shapes.
@@ -89,11 +79,7 @@ fn strip_rust_hash(name: &str) -> &str {
         return name;
     };
     let is_hash = hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    if is_hash && !start.is_empty() {
-        start
-    } else {
-        name
-    }
+    if is_hash && !start.is_empty() { start } else { name }
 }
 
 fn strip_clone_suffix(name: &str) -> &str {
@@ -129,18 +115,12 @@ fn strip_brackets(name: &str) -> Cow<'_, str> {
         rest = &rest[close + 1..];
     }
     out.push_str(rest);
-    if out == name {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(out)
-    }
+    if out == name { Cow::Borrowed(name) } else { Cow::Owned(out) }
 }
 
 fn is_disambiguator(inside: &str, before: &str) -> bool {
-    let follows_a_name = before
-        .bytes()
-        .last()
-        .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let follows_a_name =
+        before.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
     let is_hash = (8..=16).contains(&inside.len()) && inside.bytes().all(|b| b.is_ascii_hexdigit());
     follows_a_name && is_hash
 }

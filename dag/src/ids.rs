@@ -90,8 +90,6 @@ impl NodeId {
     /// The id of a whole stack, outermost frame first.
     #[must_use]
     pub fn of_stack(frames: impl IntoIterator<Item = FrameId>) -> Self {
-        frames
-            .into_iter()
-            .fold(Self::ROOT, |node, frame| node.child(frame))
+        frames.into_iter().fold(Self::ROOT, |node, frame| node.child(frame))
     }
 }

@@ -24,9 +24,7 @@ impl StackInterner {
         {
             return leaf;
         }
-        let leaf = stack
-            .iter()
-            .fold(NodeIx::ROOT, |node, &frame| nodes.child(node, frame));
+        let leaf = stack.iter().fold(NodeIx::ROOT, |node, &frame| nodes.child(node, frame));
         self.leaves.insert(hash, leaf);
         leaf
     }

@@ -15,16 +15,9 @@ impl LabelSet {
     pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        let sorted: std::collections::BTreeMap<Arc<str>, Arc<str>> = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        Self(
-            sorted
-                .into_iter()
-                .filter(|(_, value)| !value.is_empty())
-                .collect(),
-        )
+        let sorted: std::collections::BTreeMap<Arc<str>, Arc<str>> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self(sorted.into_iter().filter(|(_, value)| !value.is_empty()).collect())
     }
 
     /// The value of a label; empty where there is none.
@@ -84,10 +77,7 @@ pub struct LabelTable {
 
 impl Default for LabelTable {
     fn default() -> Self {
-        let mut table = Self {
-            sets: Vec::new(),
-            index: FxHashMap::default(),
-        };
+        let mut table = Self { sets: Vec::new(), index: FxHashMap::default() };
         table.intern(&LabelSet::default());
         table
     }

@@ -24,10 +24,7 @@ pub struct Profile {
 impl Profile {
     /// Adds `value` and `count` samples to the stack of `frames`, outermost first.
     pub fn add_stack(&mut self, frames: &[Frame], value: u64, count: u64) -> NodeIx {
-        let stack: Vec<FrameIx> = frames
-            .iter()
-            .map(|frame| self.frames.intern(frame))
-            .collect();
+        let stack: Vec<FrameIx> = frames.iter().map(|frame| self.frames.intern(frame)).collect();
         let leaf = self.interner.intern(&mut self.nodes, &stack);
         self.add(leaf, value, count);
         leaf
@@ -58,17 +55,13 @@ impl Profile {
     /// The sum of all values.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.values
-            .iter()
-            .fold(0, |sum, value| sum.saturating_add(*value))
+        self.values.iter().fold(0, |sum, value| sum.saturating_add(*value))
     }
 
     /// The number of all samples.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        self.counts
-            .iter()
-            .fold(0, |sum, count| sum.saturating_add(*count))
+        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Nodes that have a value or samples of their own, with both.
@@ -81,11 +74,8 @@ impl Profile {
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Self) {
-        let frame_map: Vec<FrameIx> = other
-            .frames
-            .iter()
-            .map(|(id, f)| self.frames.intern_with_id(id, f))
-            .collect();
+        let frame_map: Vec<FrameIx> =
+            other.frames.iter().map(|(id, f)| self.frames.intern_with_id(id, f)).collect();
         let node_map = self.nodes.merge(&other.nodes, &frame_map);
         for (node, value, count) in other.rows() {
             self.add(node_map[node.at()], value, count);

@@ -14,10 +14,7 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
         return tree.clone();
     }
     let keep = largest(tree, max_boxes);
-    let mut pruned = CallTree {
-        names: tree.names.clone(),
-        ..CallTree::default()
-    };
+    let mut pruned = CallTree { names: tree.names.clone(), ..CallTree::default() };
     let mut new_ix = vec![BoxIx::ROOT; tree.len()];
     let mut lost = Vec::with_capacity(max_boxes);
     for at in 0..tree.len() {
@@ -54,14 +51,8 @@ fn largest(tree: &CallTree, max_boxes: usize) -> Vec<bool> {
 
 fn add_others(pruned: &mut CallTree, lost: &[u64]) {
     let (name, none) = (pruned.names.intern(OTHER), NameIx::default());
-    let label = BoxLabel {
-        name,
-        module: none,
-        file: none,
-        line: 0,
-        kind: BoxKind::Other,
-        inlined: false,
-    };
+    let label =
+        BoxLabel { name, module: none, file: none, line: 0, kind: BoxKind::Other, inlined: false };
     for (parent, &value) in (0u32..).zip(lost).filter(|(_, value)| **value > 0) {
         push(pruned, BoxIx(parent), label, value, value);
     }

@@ -115,14 +115,7 @@ mod tests {
         assert_eq!(cpu, ProfileType::cpu());
         assert_eq!(ProfileType::parse(cpu.as_str()).unwrap(), cpu);
         assert_eq!((cpu.short(), cpu.unit()), ("cpu", "nanoseconds"));
-        for wrong in [
-            "",
-            "cpus",
-            "a:b:c:d",
-            "a:b:c:d:e:f",
-            "a:b::d:e",
-            "a:b:c d:d:e",
-        ] {
+        for wrong in ["", "cpus", "a:b:c:d", "a:b:c:d:e:f", "a:b::d:e", "a:b:c d:d:e"] {
             assert!(ProfileType::parse(wrong).is_err(), "{wrong}");
         }
     }

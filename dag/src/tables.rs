@@ -134,11 +134,7 @@ const NO_FRAME: FrameIx = FrameIx(u32::MAX);
 
 impl Default for NodeTable {
     fn default() -> Self {
-        Self {
-            parents: vec![NodeIx::ROOT],
-            frames: vec![NO_FRAME],
-            children: FxHashMap::default(),
-        }
+        Self { parents: vec![NodeIx::ROOT], frames: vec![NO_FRAME], children: FxHashMap::default() }
     }
 }
 
@@ -169,11 +165,7 @@ impl NodeTable {
             return Err(OrderError::Parent { node, parent });
         }
         if frame as usize >= frames {
-            return Err(OrderError::Frame {
-                node,
-                frame,
-                frames: next_index(frames),
-            });
+            return Err(OrderError::Frame { node, frame, frames: next_index(frames) });
         }
         Ok(())
     }

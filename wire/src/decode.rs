@@ -103,11 +103,8 @@ impl Decoder {
             self.take_nodes(nodes)?;
         }
         self.take_label_sets(&batch.label_sets)?;
-        let definitions: Result<Vec<_>, _> = batch
-            .definitions
-            .iter()
-            .map(|definition| self.definition(definition))
-            .collect();
+        let definitions: Result<Vec<_>, _> =
+            batch.definitions.iter().map(|definition| self.definition(definition)).collect();
         let (start, duration_ns) = window(batch)?;
         Ok(BatchBody {
             sequence: batch.sequence,
@@ -115,12 +112,7 @@ impl Decoder {
             duration_ns,
             definitions: definitions?,
             rows: self.row_groups(&batch.rows)?,
-            facts: batch
-                .facts
-                .as_ref()
-                .map(facts)
-                .transpose()?
-                .unwrap_or_default(),
+            facts: batch.facts.as_ref().map(facts).transpose()?.unwrap_or_default(),
         })
     }
 
@@ -145,21 +137,14 @@ impl Decoder {
     }
 
     fn take_builds(&mut self, builds: &[proto::Build]) -> Result<(), WireError> {
-        within(
-            "builds of a stream",
-            self.builds.len() + builds.len(),
-            limits::MAX_STREAM_BUILDS,
-        )?;
+        within("builds of a stream", self.builds.len() + builds.len(), limits::MAX_STREAM_BUILDS)?;
         for build in builds {
             let kind = build_id_kind(build.kind)?;
             let build_id = BuildId::new(kind, &build.id)
                 .map_err(|_| WireError::Malformed("a build id is empty or too long"))?;
             let name = self.string(build.module)?;
             if !name.is_empty() {
-                let module = Module {
-                    main_executable: build.main_executable,
-                    name,
-                };
+                let module = Module { main_executable: build.main_executable, name };
                 self.dictionary.modules.learn(&build_id, module);
             }
             self.builds.push(build_id);
@@ -169,23 +154,14 @@ impl Decoder {
 
     fn take_frames(&mut self, columns: &proto::Frames) -> Result<(), WireError> {
         let count = columns.kind.len();
-        within(
-            "frames of a stream",
-            self.frames.len() + count,
-            limits::MAX_STREAM_FRAMES,
-        )?;
+        within("frames of a stream", self.frames.len() + count, limits::MAX_STREAM_FRAMES)?;
         if columns.image.len() != count || columns.offset_delta.len() != count {
-            return Err(WireError::Malformed(
-                "the columns of frames differ in length",
-            ));
+            return Err(WireError::Malformed("the columns of frames differ in length"));
         }
         let (mut modules, mut functions) = (columns.module.iter(), columns.function.iter());
         let mut offset = 0i64;
-        for ((&kind, &image), &delta) in columns
-            .kind
-            .iter()
-            .zip(&columns.image)
-            .zip(&columns.offset_delta)
+        for ((&kind, &image), &delta) in
+            columns.kind.iter().zip(&columns.image).zip(&columns.offset_delta)
         {
             offset = offset.wrapping_add(delta);
             let names = &mut || modules.next().copied();
@@ -207,21 +183,12 @@ impl Decoder {
         let short = || WireError::Malformed("a column of frame names is too short");
         let build = || lookup(&self.builds, "build", image).cloned();
         Ok(match kind {
-            1 => Frame::Native {
-                build_id: build()?,
-                offset,
-            },
-            2 => Frame::Kernel {
-                image: KernelImage::Build(build()?),
-                offset,
-            },
+            1 => Frame::Native { build_id: build()?, offset },
+            2 => Frame::Kernel { image: KernelImage::Build(build()?), offset },
             3 => {
                 let release = self.string(image)?;
                 let module = self.string(module().ok_or_else(short)?)?;
-                Frame::Kernel {
-                    image: KernelImage::Release { release, module },
-                    offset,
-                }
+                Frame::Kernel { image: KernelImage::Release { release, module }, offset }
             }
             4 => Frame::Interpreted {
                 runtime: self.string(image)?,
@@ -240,15 +207,9 @@ impl Decoder {
 
     fn take_nodes(&mut self, columns: &proto::Nodes) -> Result<(), WireError> {
         let count = columns.parent_back.len();
-        within(
-            "nodes of a stream",
-            self.nodes.len() + count,
-            limits::MAX_STREAM_NODES,
-        )?;
+        within("nodes of a stream", self.nodes.len() + count, limits::MAX_STREAM_NODES)?;
         if columns.frame_delta.len() != count {
-            return Err(WireError::Malformed(
-                "the columns of nodes differ in length",
-            ));
+            return Err(WireError::Malformed("the columns of nodes differ in length"));
         }
         let mut frame = 0i64;
         for (&back, &delta) in columns.parent_back.iter().zip(&columns.frame_delta) {
@@ -265,9 +226,7 @@ impl Decoder {
     fn parent(&self, back: u32) -> Result<usize, WireError> {
         match self.nodes.len().checked_sub(back as usize) {
             Some(parent) if back > 0 => Ok(parent),
-            _ => Err(WireError::Malformed(
-                "a node's parent does not stand before it",
-            )),
+            _ => Err(WireError::Malformed("a node's parent does not stand before it")),
         }
     }
 
@@ -275,19 +234,14 @@ impl Decoder {
         let depth = self.depths[parent].saturating_add(1);
         let limit = limits::MAX_STACK_DEPTH;
         within("frames of a stack", depth.into(), limit.into())?;
-        self.nodes
-            .push(self.dictionary.nodes.child(self.nodes[parent], frame));
+        self.nodes.push(self.dictionary.nodes.child(self.nodes[parent], frame));
         self.depths.push(depth);
         Ok(())
     }
 
     fn take_label_sets(&mut self, sets: &[proto::LabelSet]) -> Result<(), WireError> {
         let what = "label sets of a stream";
-        within(
-            what,
-            self.labels.len() + sets.len(),
-            limits::MAX_STREAM_LABEL_SETS,
-        )?;
+        within(what, self.labels.len() + sets.len(), limits::MAX_STREAM_LABEL_SETS)?;
         for set in sets {
             within("labels of a set", set.texts.len() / 2, limits::MAX_LABELS)?;
             let mut pairs = Vec::with_capacity(set.texts.len() / 2);
@@ -297,8 +251,7 @@ impl Decoder {
                 };
                 pairs.push((self.string(name)?, self.string(value)?));
             }
-            self.labels
-                .push(self.dictionary.labels.intern(&LabelSet::new(pairs)));
+            self.labels.push(self.dictionary.labels.intern(&LabelSet::new(pairs)));
         }
         Ok(())
     }
@@ -307,31 +260,17 @@ impl Decoder {
         let count = from.function.len();
         within("functions of a definition", count, limits::MAX_LOCATIONS)?;
         if from.file.len() != count || from.line.len() != count {
-            return Err(WireError::Malformed(
-                "the columns of a definition differ in length",
-            ));
+            return Err(WireError::Malformed("the columns of a definition differ in length"));
         }
-        let source = u8::try_from(from.source)
-            .ok()
-            .and_then(DefinitionSource::from_code);
+        let source = u8::try_from(from.source).ok().and_then(DefinitionSource::from_code);
         let source = source.ok_or(WireError::Malformed("unknown source of a definition"))?;
         let location = |((&function, &file), &line): ((&u32, &u32), &u32)| {
-            Ok(Location {
-                function: self.string(function)?,
-                file: self.string(file)?,
-                line,
-            })
+            Ok(Location { function: self.string(function)?, file: self.string(file)?, line })
         };
         let columns = from.function.iter().zip(&from.file).zip(&from.line);
         let locations: Result<Vec<Location>, WireError> = columns.map(location).collect();
         let frame = *lookup(&self.frames, "frame", from.frame)?;
-        Ok((
-            frame,
-            Definition {
-                source,
-                locations: locations?.into(),
-            },
-        ))
+        Ok((frame, Definition { source, locations: locations?.into() }))
     }
 
     fn row_groups(&self, groups: &[proto::Rows]) -> Result<Vec<RowGroup>, WireError> {
@@ -356,20 +295,10 @@ impl Decoder {
                     .ok_or(WireError::Malformed("a node beyond 32 bits"))?;
                 let (value, count) = value_and_count(from, at)?;
                 let node = *lookup(&self.nodes, "node", node)?;
-                rows.push(SampleRow {
-                    series,
-                    attributes,
-                    node,
-                    value,
-                    count,
-                });
+                rows.push(SampleRow { series, attributes, node, value, count });
             }
         }
-        Ok(RowGroup {
-            profile_type,
-            period: from.period,
-            rows,
-        })
+        Ok(RowGroup { profile_type, period: from.period, rows })
     }
 }
 
@@ -380,11 +309,7 @@ fn check_row_columns(from: &proto::Rows) -> Result<(), WireError> {
         && from.run_attributes.len() == runs
         && from.value.len() == rows
         && from.count.len() == counts;
-    let in_runs = from
-        .run_length
-        .iter()
-        .map(|&length| u64::from(length))
-        .sum::<u64>();
+    let in_runs = from.run_length.iter().map(|&length| u64::from(length)).sum::<u64>();
     if !lengths_fit || in_runs != rows as u64 {
         return Err(WireError::Malformed("the columns of rows differ in length"));
     }
@@ -397,22 +322,15 @@ fn value_and_count(from: &proto::Rows, at: usize) -> Result<(u64, u64), WireErro
     }
     let count = from.value[at];
     let value = count.checked_mul(from.period);
-    Ok((
-        value.ok_or(WireError::Malformed("a value beyond 64 bits"))?,
-        count,
-    ))
+    Ok((value.ok_or(WireError::Malformed("a value beyond 64 bits"))?, count))
 }
 
 fn window(batch: &proto::Batch) -> Result<(UnixNanos, u64), WireError> {
     let start = UnixNanos(batch.start_unix_ns);
-    let last = batch
-        .start_unix_ns
-        .checked_add(batch.duration_ns.saturating_sub(1));
+    let last = batch.start_unix_ns.checked_add(batch.duration_ns.saturating_sub(1));
     let last = UnixNanos(last.ok_or(WireError::Malformed("a time beyond 64 bits"))?);
     if last.window_start() != start.window_start() {
-        return Err(WireError::Malformed(
-            "a batch spans more than one window of 10 s",
-        ));
+        return Err(WireError::Malformed("a batch spans more than one window of 10 s"));
     }
     Ok((start, batch.duration_ns))
 }
@@ -420,11 +338,7 @@ fn window(batch: &proto::Batch) -> Result<(UnixNanos, u64), WireError> {
 fn facts(from: &proto::HostFacts) -> Result<HostFacts, WireError> {
     within("reasons for loss", from.lost.len(), limits::MAX_FACTS)?;
     within("control groups", from.cgroup_usage.len(), limits::MAX_FACTS)?;
-    within(
-        "bytes of a string",
-        from.sample_source.len(),
-        limits::MAX_STRING_BYTES,
-    )?;
+    within("bytes of a string", from.sample_source.len(), limits::MAX_STRING_BYTES)?;
     // Reasons and paths repeat from batch to batch; sharing them is the reader's business.
     let mut shared: FxHashMap<&str, Arc<str>> = FxHashMap::default();
     let mut share = |text| Arc::clone(shared.entry(text).or_insert_with(|| text.into()));
@@ -435,17 +349,9 @@ fn facts(from: &proto::HostFacts) -> Result<HostFacts, WireError> {
         cpus: from.cpus,
         samples_expected: from.samples_expected,
         samples_taken: from.samples_taken,
-        lost: lost
-            .map(|l| LostSamples {
-                reason: share(&l.reason),
-                samples: l.samples,
-            })
-            .collect(),
+        lost: lost.map(|l| LostSamples { reason: share(&l.reason), samples: l.samples }).collect(),
         cgroup_usage: usage
-            .map(|u| CgroupUsage {
-                path: share(&u.path),
-                usage_usec: u.usage_usec,
-            })
+            .map(|u| CgroupUsage { path: share(&u.path), usage_usec: u.usage_usec })
             .collect(),
         sample_source: share(&from.sample_source),
         frequency_hz: from.frequency_hz,
@@ -458,22 +364,14 @@ fn facts(from: &proto::HostFacts) -> Result<HostFacts, WireError> {
 
 fn build_id_kind(code: u32) -> Result<BuildIdKind, WireError> {
     let all = [BuildIdKind::Gnu, BuildIdKind::Go, BuildIdKind::Content];
-    let found = all
-        .into_iter()
-        .find(|kind| crate::encode::kind_code(*kind) == code);
+    let found = all.into_iter().find(|kind| crate::encode::kind_code(*kind) == code);
     found.ok_or(WireError::Malformed("unknown kind of build id"))
 }
 
 fn lookup<'a, T>(table: &'a [T], dictionary: &'static str, id: u32) -> Result<&'a T, WireError> {
-    table
-        .get(id as usize)
-        .ok_or(WireError::UnknownId { dictionary, id })
+    table.get(id as usize).ok_or(WireError::UnknownId { dictionary, id })
 }
 
 fn within(what: &'static str, got: usize, limit: usize) -> Result<(), WireError> {
-    if got > limit {
-        Err(WireError::TooLarge { what, got, limit })
-    } else {
-        Ok(())
-    }
+    if got > limit { Err(WireError::TooLarge { what, got, limit }) } else { Ok(()) }
 }

@@ -60,17 +60,9 @@ impl Encoder {
         body: &BatchBody,
         rebase: &mut Rebase,
     ) -> Encoded {
-        let mut out = Pending {
-            encoder: self,
-            source,
-            rebase,
-            batch: proto::Batch::default(),
-        };
+        let mut out = Pending { encoder: self, source, rebase, batch: proto::Batch::default() };
         let rebased = out.body(body);
-        Encoded {
-            batch: out.batch,
-            body: rebased,
-        }
+        Encoded { batch: out.batch, body: rebased }
     }
 }
 
@@ -96,15 +88,9 @@ impl Running {
 
 impl Pending<'_> {
     fn body(&mut self, body: &BatchBody) -> BatchBody {
-        let (first_frame, first_node) = (
-            self.encoder.dictionary.frames.len(),
-            self.encoder.dictionary.nodes.len(),
-        );
-        let rows: Vec<RowGroup> = body
-            .rows
-            .iter()
-            .map(|group| self.rebased_group(group))
-            .collect();
+        let (first_frame, first_node) =
+            (self.encoder.dictionary.frames.len(), self.encoder.dictionary.nodes.len());
+        let rows: Vec<RowGroup> = body.rows.iter().map(|group| self.rebased_group(group)).collect();
         let definitions = self.rebased_definitions(&body.definitions);
         self.write_frames(first_frame);
         self.write_nodes(first_node);
@@ -118,11 +104,7 @@ impl Pending<'_> {
         self.batch.start_unix_ns = body.start.0;
         self.batch.duration_ns = body.duration_ns;
         self.batch.facts = Some(facts(&body.facts));
-        BatchBody {
-            definitions,
-            rows,
-            ..body.clone()
-        }
+        BatchBody { definitions, rows, ..body.clone() }
     }
 
     fn string(&mut self, text: &Arc<str>) -> u32 {
@@ -141,10 +123,7 @@ impl Pending<'_> {
     fn build(&mut self, build_id: &BuildId) -> u32 {
         let known = self.encoder.builds.get(build_id).copied();
         let news = self.source.modules.get(build_id).filter(|module| {
-            self.encoder
-                .dictionary
-                .modules
-                .learn(build_id, Module::clone(module))
+            self.encoder.dictionary.modules.learn(build_id, Module::clone(module))
         });
         match (known, news) {
             (Some(ix), None) => ix,
@@ -155,9 +134,7 @@ impl Pending<'_> {
                 // A build that is told again with a better module gets one more index.
                 let next = self.encoder.builds_sent;
                 self.encoder.builds_sent += 1;
-                self.encoder
-                    .builds
-                    .insert(build_id.clone(), known.unwrap_or(next));
+                self.encoder.builds.insert(build_id.clone(), known.unwrap_or(next));
                 self.batch.builds.push(proto::Build {
                     kind: kind_code(build_id.kind()),
                     id: build_id.as_bytes().to_vec().into(),
@@ -172,11 +149,7 @@ impl Pending<'_> {
     fn rebased_group(&mut self, group: &RowGroup) -> RowGroup {
         let mut rows: Vec<SampleRow> = group.rows.iter().map(|row| self.rebased_row(row)).collect();
         rows.sort_unstable_by_key(|row| (row.series, row.attributes, row.node));
-        RowGroup {
-            profile_type: group.profile_type.clone(),
-            period: group.period,
-            rows,
-        }
+        RowGroup { profile_type: group.profile_type.clone(), period: group.period, rows }
     }
 
     fn rebased_row(&mut self, row: &SampleRow) -> SampleRow {
@@ -203,9 +176,7 @@ impl Pending<'_> {
     }
 
     fn write_label_set(&mut self, set: &LabelSet) {
-        let texts = set
-            .iter()
-            .flat_map(|(name, value)| [self.string(name), self.string(value)]);
+        let texts = set.iter().flat_map(|(name, value)| [self.string(name), self.string(value)]);
         let texts = texts.collect();
         self.batch.label_sets.push(proto::LabelSet { texts });
     }
@@ -241,11 +212,7 @@ impl Pending<'_> {
         let mut news = Vec::new();
         for (frame, definition) in all {
             let to = self.frame(*frame);
-            if self
-                .encoder
-                .definitions
-                .learn(self.source.frames.id(*frame), definition.clone())
-            {
+            if self.encoder.definitions.learn(self.source.frames.id(*frame), definition.clone()) {
                 news.push((to, definition.clone()));
             }
         }
@@ -253,14 +220,8 @@ impl Pending<'_> {
     }
 
     fn write_frames(&mut self, first: usize) {
-        let news: Vec<Frame> = self
-            .encoder
-            .dictionary
-            .frames
-            .iter()
-            .skip(first)
-            .map(|(_, f)| f.clone())
-            .collect();
+        let news: Vec<Frame> =
+            self.encoder.dictionary.frames.iter().skip(first).map(|(_, f)| f.clone()).collect();
         let mut columns = proto::Frames::default();
         let mut offset = Running::default();
         for frame in &news {
@@ -272,23 +233,14 @@ impl Pending<'_> {
     fn write_frame(&mut self, columns: &mut proto::Frames, running: &mut Running, frame: &Frame) {
         let (kind, image, offset) = match frame {
             Frame::Native { build_id, offset } => (1, self.build(build_id), *offset),
-            Frame::Kernel {
-                image: KernelImage::Build(build_id),
-                offset,
-            } => (2, self.build(build_id), *offset),
-            Frame::Kernel {
-                image: KernelImage::Release { release, module },
-                offset,
-            } => {
+            Frame::Kernel { image: KernelImage::Build(build_id), offset } => {
+                (2, self.build(build_id), *offset)
+            }
+            Frame::Kernel { image: KernelImage::Release { release, module }, offset } => {
                 columns.module.push(self.string(module));
                 (3, self.string(release), *offset)
             }
-            Frame::Interpreted {
-                runtime,
-                module,
-                function,
-                line,
-            } => {
+            Frame::Interpreted { runtime, module, function, line } => {
                 columns.module.push(self.string(module));
                 columns.function.push(self.string(function));
                 (4, self.string(runtime), u64::from(*line))
@@ -297,9 +249,7 @@ impl Pending<'_> {
         };
         columns.kind.push(kind);
         columns.image.push(image);
-        columns
-            .offset_delta
-            .push(running.delta(offset.cast_signed()));
+        columns.offset_delta.push(running.delta(offset.cast_signed()));
     }
 
     fn write_nodes(&mut self, first: usize) {
@@ -308,9 +258,7 @@ impl Pending<'_> {
         for (node, parent, frame) in self.encoder.dictionary.nodes.iter().skip(first - 1) {
             columns.parent_back.push(node.0 - parent.0);
             let delta = running.delta(i64::from(frame.0));
-            columns
-                .frame_delta
-                .push(i32::try_from(delta).expect("fewer than 2^31 frames"));
+            columns.frame_delta.push(i32::try_from(delta).expect("fewer than 2^31 frames"));
         }
         self.batch.nodes = (!columns.parent_back.is_empty()).then_some(columns);
     }
@@ -331,32 +279,21 @@ impl Pending<'_> {
 
     fn write_rows(&mut self, group: &RowGroup) {
         let profile_type = self.string(&Arc::from(group.profile_type.as_str()));
-        let mut out = proto::Rows {
-            profile_type,
-            period: group.period,
-            ..proto::Rows::default()
-        };
+        let mut out = proto::Rows { profile_type, period: group.period, ..proto::Rows::default() };
         let uniform = group.period != 0
-            && group
-                .rows
-                .iter()
-                .all(|row| row.count.checked_mul(group.period) == Some(row.value));
+            && group.rows.iter().all(|row| row.count.checked_mul(group.period) == Some(row.value));
         if !uniform {
             out.period = 0;
         }
-        for run in group
-            .rows
-            .chunk_by(|a, b| (a.series, a.attributes) == (b.series, b.attributes))
+        for run in group.rows.chunk_by(|a, b| (a.series, a.attributes) == (b.series, b.attributes))
         {
             out.run_series.push(run[0].series.0);
             out.run_attributes.push(run[0].attributes.0);
-            out.run_length
-                .push(u32::try_from(run.len()).expect("fewer than 2^32 rows"));
+            out.run_length.push(u32::try_from(run.len()).expect("fewer than 2^32 rows"));
             let mut running = Running::default();
             for row in run {
                 let delta = running.delta(i64::from(row.node.0));
-                out.node_delta
-                    .push(u32::try_from(delta).expect("rows are sorted by node"));
+                out.node_delta.push(u32::try_from(delta).expect("rows are sorted by node"));
                 out.value.push(if uniform { row.count } else { row.value });
                 if !uniform {
                     out.count.push(row.count);
@@ -391,16 +328,10 @@ fn facts(facts: &HostFacts) -> proto::HostFacts {
         samples_expected: facts.samples_expected,
         samples_taken: facts.samples_taken,
         lost: lost
-            .map(|l| proto::Lost {
-                reason: l.reason.to_string(),
-                samples: l.samples,
-            })
+            .map(|l| proto::Lost { reason: l.reason.to_string(), samples: l.samples })
             .collect(),
         cgroup_usage: usage
-            .map(|u| proto::CgroupUsage {
-                path: u.path.to_string(),
-                usage_usec: u.usage_usec,
-            })
+            .map(|u| proto::CgroupUsage { path: u.path.to_string(), usage_usec: u.usage_usec })
             .collect(),
         sample_source: facts.sample_source.to_string(),
         frequency_hz: facts.frequency_hz,

@@ -13,19 +13,8 @@ mod encode;
 pub mod limits;
 
 /// The generated messages and services of `stoker.v1`.
-#[expect(
-    missing_docs,
-    clippy::all,
-    reason = "generated; described in ingest.proto"
-)]
+#[expect(missing_docs, clippy::all, unused_qualifications, reason = "generated")]
 pub mod proto {
-    #![expect(clippy::cast_possible_truncation, reason = "generated")]
-    #![allow(
-        clippy::too_many_lines,
-        clippy::needless_pass_by_value,
-        reason = "generated"
-    )]
-    #![allow(unused_qualifications, reason = "generated")]
     tonic::include_proto!("stoker.v1");
 }
 
