@@ -1,0 +1,156 @@
+/**
+ * Which colour a frame has. The hue comes from a hash of the module's name and from nothing else,
+ * so a module keeps its colour between views, hosts and days. Kernel frames own the warm hues, which
+ * no module gets; frames that are no functions are grey. Lightness differs a little by function so
+ * that neighbours of one module can be told apart. Colours are computed in OKLCH, where equal
+ * lightness looks equally light, so one text colour is readable on all of them (tested: AA).
+ */
+import { hashText, Kind } from "../layout/index.ts";
+
+export type Theme = "light" | "dark";
+
+export interface Rgb {
+  readonly r: number;
+  readonly g: number;
+  readonly b: number;
+}
+
+/** Colours of the picture that do not depend on a frame. */
+export interface Palette {
+  readonly background: Rgb;
+  readonly text: Rgb;
+  readonly mutedText: Rgb;
+  readonly match: Rgb;
+  readonly matchText: Rgb;
+  readonly outline: Rgb;
+}
+
+export const PALETTES: Record<Theme, Palette> = {
+  light: {
+    background: rgb(0xff, 0xff, 0xff),
+    text: rgb(0x14, 0x18, 0x1f),
+    mutedText: rgb(0x5c, 0x64, 0x70),
+    match: oklch(0.56, 0.23, 330),
+    matchText: rgb(0xff, 0xff, 0xff),
+    outline: rgb(0x0b, 0x0d, 0x12),
+  },
+  dark: {
+    background: rgb(0x12, 0x15, 0x1b),
+    text: rgb(0xf2, 0xf4, 0xf8),
+    mutedText: rgb(0x97, 0xa0, 0xae),
+    match: oklch(0.78, 0.19, 335),
+    matchText: rgb(0x14, 0x08, 0x12),
+    outline: rgb(0xff, 0xff, 0xff),
+  },
+};
+
+/** Hues in degrees: modules share 75..345, the kernel has 38, so red and orange mean kernel. */
+const MODULE_HUES = 18;
+const MODULE_HUE_FIRST = 82;
+const MODULE_HUE_STEP = 15;
+const KERNEL_HUE = 42;
+
+interface Tone {
+  readonly lightness: number;
+  readonly chroma: number;
+  readonly lightnessStep: number;
+  readonly grey: number;
+}
+
+const TONES: Record<Theme, Tone> = {
+  light: { lightness: 0.8, chroma: 0.1, lightnessStep: 0.022, grey: 0.87 },
+  dark: { lightness: 0.43, chroma: 0.085, lightnessStep: 0.022, grey: 0.34 },
+};
+
+/** The fill of a frame. */
+export function frameColour(theme: Theme, kind: number, module: string, name: string): Rgb {
+  const tone = TONES[theme];
+  const shade = (hashText(name) % 3) - 1;
+  const lightness = tone.lightness + shade * tone.lightnessStep;
+  switch (kind) {
+    case Kind.Root:
+      return oklch(tone.grey + (theme === "light" ? 0.05 : -0.05), 0.008, 260);
+    case Kind.Special:
+    case Kind.Other:
+      return oklch(tone.grey, 0.006, 260);
+    case Kind.Kernel:
+      return oklch(lightness, tone.chroma * 1.12, KERNEL_HUE);
+    default:
+      if (module === "") return oklch(lightness, 0.025, 255);
+      return oklch(lightness, tone.chroma, moduleHue(module));
+  }
+}
+
+/** Hue of a module in degrees. */
+export function moduleHue(module: string): number {
+  return MODULE_HUE_FIRST + (hashText(module) % MODULE_HUES) * MODULE_HUE_STEP;
+}
+
+/** Colours of lines and areas in charts: distinct for up to twelve groups at once. */
+const CHART_HUES = [255, 150, 65, 300, 195, 25, 110, 340, 225, 85, 275, 5];
+
+export function chartColour(theme: Theme, slot: number): Rgb {
+  const hue = CHART_HUES[slot % CHART_HUES.length];
+  return theme === "light" ? oklch(0.66, 0.13, hue) : oklch(0.66, 0.12, hue);
+}
+
+/**
+ * A chart slot per name: the one its hash asks for, the next free one where two ask for the same,
+ * so that a service usually keeps its colour while its neighbours come and go.
+ */
+export function chartSlots(names: readonly string[]): Map<string, number> {
+  const slots = new Map<string, number>();
+  const taken = new Set<number>();
+  for (const name of names.toSorted()) {
+    let slot = hashText(name) % CHART_HUES.length;
+    while (taken.has(slot) && taken.size < CHART_HUES.length) slot = (slot + 1) % CHART_HUES.length;
+    taken.add(slot);
+    slots.set(name, slot);
+  }
+  return slots;
+}
+
+export function css(colour: Rgb, alpha = 1): string {
+  return alpha === 1
+    ? `rgb(${colour.r} ${colour.g} ${colour.b})`
+    : `rgb(${colour.r} ${colour.g} ${colour.b} / ${alpha})`;
+}
+
+/** Contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio"). */
+export function contrast(a: Rgb, b: Rgb): number {
+  const [low, high] = [luminance(a), luminance(b)].toSorted((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+}
+
+function luminance(colour: Rgb): number {
+  const linear = (channel: number) => {
+    const c = channel / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  };
+  return 0.2126 * linear(colour.r) + 0.7152 * linear(colour.g) + 0.0722 * linear(colour.b);
+}
+
+function rgb(r: number, g: number, b: number): Rgb {
+  return { r, g, b };
+}
+
+/** OKLCH to sRGB, clipped to the gamut. Matrices: Björn Ottosson, "A perceptual color space" (2020). */
+export function oklch(lightness: number, chroma: number, hueDegrees: number): Rgb {
+  const hue = (hueDegrees * Math.PI) / 180;
+  const a = chroma * Math.cos(hue);
+  const b = chroma * Math.sin(hue);
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  return {
+    r: encode(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
+    g: encode(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
+    b: encode(-0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s),
+  };
+}
+
+function encode(linear: number): number {
+  const c = Math.min(1, Math.max(0, linear));
+  const encoded = c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055;
+  return Math.round(encoded * 255);
+}

@@ -1,0 +1,164 @@
+/**
+ * The server's HTTP API as types and calls. Only this file knows addresses. Every call takes an
+ * `AbortSignal`; a failure is always an `ApiError` that carries what the server said and advised.
+ */
+
+export interface ProfileType {
+  readonly id: string;
+  readonly short: string;
+  readonly unit: string;
+  readonly kind: string;
+}
+
+export interface Flamegraph {
+  readonly query: string;
+  readonly profile_type: string;
+  readonly unit: string;
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly level: string;
+  readonly total: number;
+  readonly samples: number;
+  readonly lost_samples: number;
+  readonly nodes_before_pruning: number;
+  readonly names: readonly string[];
+  readonly modules: readonly string[];
+  readonly files: readonly string[];
+  readonly nodes: {
+    readonly parent: readonly number[];
+    readonly name: readonly number[];
+    readonly module: readonly number[];
+    readonly file: readonly number[];
+    readonly line: readonly number[];
+    readonly kind: readonly number[];
+    readonly inlined: readonly number[];
+    readonly self: readonly number[];
+    readonly total: readonly number[];
+  };
+}
+
+export interface TimelineGroup {
+  readonly label: string;
+  readonly value: string;
+  readonly values: readonly number[];
+  readonly total: number;
+}
+
+export interface Timeline {
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly step_ms: number;
+  readonly unit: string;
+  readonly groups: readonly TimelineGroup[];
+}
+
+export interface TopRow {
+  readonly name: string;
+  readonly module: string;
+  readonly self: number;
+  readonly total: number;
+}
+
+export interface Top {
+  readonly unit: string;
+  readonly total: number;
+  readonly samples: number;
+  readonly rows: readonly TopRow[];
+}
+
+export interface Range {
+  readonly from: string;
+  readonly until: string;
+}
+
+export type ExportFormat = "collapsed" | "pprof" | "svg" | "json";
+
+/** Why a call failed. `status` 0: the server did not answer at all. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly status: number;
+  readonly code: string;
+  readonly hint: string;
+
+  constructor(status: number, code: string, message: string, hint = "") {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** True if asking again later may help, false if the question itself is wrong. */
+  get passing(): boolean {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+export interface Api {
+  profileTypes(signal: AbortSignal): Promise<readonly ProfileType[]>;
+  labels(query: string, range: Range, signal: AbortSignal): Promise<readonly string[]>;
+  flamegraph(query: string, range: Range, maxNodes: number, signal: AbortSignal): Promise<Flamegraph>;
+  timeline(query: string, range: Range, groupBy: string, signal: AbortSignal): Promise<Timeline>;
+  top(query: string, range: Range, by: string, limit: number, signal: AbortSignal): Promise<Top>;
+}
+
+/** `fetch` is a parameter so that tests can answer late, wrongly or never. */
+export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api {
+  const get = <T>(path: string, parameters: Record<string, string>, signal: AbortSignal) =>
+    call<T>(fetchJson, address(path, parameters), signal);
+  return {
+    async profileTypes(signal) {
+      return (await get<{ profile_types: ProfileType[] }>("profile-types", {}, signal)).profile_types;
+    },
+    async labels(query, range, signal) {
+      return (await get<{ labels: string[] }>("labels", { query, ...range }, signal)).labels;
+    },
+    flamegraph: (query, range, maxNodes, signal) =>
+      get("flamegraph", { query, ...range, max_nodes: String(maxNodes) }, signal),
+    timeline: (query, range, groupBy, signal) =>
+      get("timeline", { query, ...range, group_by: groupBy }, signal),
+    top: (query, range, by, limit, signal) =>
+      get("top", { query, ...range, by, limit: String(limit) }, signal),
+  };
+}
+
+/** Where the profile can be fetched in another format. */
+export function exportAddress(query: string, range: Range, format: ExportFormat): string {
+  return address("flamegraph", { query, ...range, format });
+}
+
+function address(path: string, parameters: Record<string, string>): string {
+  const set = Object.entries(parameters).filter(([, value]) => value !== "");
+  const search = new URLSearchParams(set).toString();
+  return `/api/v1/${path}${search === "" ? "" : `?${search}`}`;
+}
+
+async function call<T>(fetchJson: typeof fetch, url: string, signal: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetchJson(url, { signal, headers: { accept: "application/json" } });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new ApiError(0, "unreachable", "The server does not answer.", describe(error));
+  }
+  if (!response.ok) throw await errorOf(response);
+  try {
+    return (await response.json()) as T;
+  } catch {
+    signal.throwIfAborted();
+    throw new ApiError(0, "broken_answer", "The server's answer broke off or is not JSON.");
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : "";
+}
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const body: unknown = await response.json().catch(() => null);
+  const error = (body as { error?: Record<string, unknown> } | null)?.error;
+  if (error && typeof error.message === "string") {
+    const hint = typeof error.hint === "string" ? error.hint : "";
+    return new ApiError(response.status, String(error.code ?? ""), error.message, hint);
+  }
+  return new ApiError(response.status, "http_error", `The server answered ${response.status} ${response.statusText}.`);
+}
