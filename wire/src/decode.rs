@@ -88,6 +88,12 @@ impl Decoder {
         &self.dictionary
     }
 
+    /// All that was told, when the stream is over.
+    #[must_use]
+    pub fn into_dictionary(self) -> Dictionary {
+        self.dictionary
+    }
+
     /// Takes in what a batch defines and gives its rows.
     ///
     /// # Errors

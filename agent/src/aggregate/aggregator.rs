@@ -1,0 +1,219 @@
+//! The dictionary of all that was seen, the cache of whole stacks, and the counts.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use stoker_dag::{
+    BuildId, Definition, Frame, FrameId, FrameIx, LabelIx, LabelSet, Module, NodeIx, StackInterner,
+    UnixNanos,
+};
+use stoker_wire::{BatchBody, Dictionary};
+
+use super::window::{Counts, FlushFacts, Interval, touched};
+
+/// Bounds of the aggregator.
+#[derive(Debug, Clone, Copy)]
+pub struct AggregatorConfig {
+    /// What one sample is worth, in nanoseconds.
+    pub period_ns: u64,
+    /// Whole stacks that are remembered by their addresses; past it all are forgotten, which costs
+    /// time and no sample.
+    pub max_cached_stacks: usize,
+    /// Nodes in the dictionary; past it a new one is begun after a flush.
+    pub max_nodes: usize,
+}
+
+impl AggregatorConfig {
+    /// The usual bounds at a frequency.
+    #[must_use]
+    pub fn at_frequency(frequency_hz: u32) -> Self {
+        Self {
+            period_ns: 1_000_000_000 / u64::from(frequency_hz.max(1)),
+            max_cached_stacks: 32 << 10,
+            max_nodes: 512 << 10,
+        }
+    }
+}
+
+/// How far a stack could be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackQuality {
+    /// To its thread's start, as far as the walk can tell.
+    Complete,
+    /// To the limit of depth.
+    Truncated,
+    /// Not at all, or into what is not known.
+    Failed,
+}
+
+/// What makes two samples one stack: the process, the state of its mappings, and all addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StackKey(Box<[u64]>);
+
+impl StackKey {
+    /// The key of these addresses. `generation` changes when the same address can mean something
+    /// else; `flags` are whatever else the resolved stack depends on.
+    #[must_use]
+    pub fn new(pid: u32, generation: u64, flags: u32, user: &[u64], kernel: &[u64]) -> Self {
+        let head = [u64::from(pid) << 32 | u64::from(flags), generation, user.len() as u64];
+        Self([&head, user, kernel].concat().into())
+    }
+}
+
+/// A stack after its addresses were resolved.
+#[derive(Debug, Clone)]
+pub struct ResolvedStack {
+    /// Outermost first.
+    pub frames: Vec<Frame>,
+    /// How far it could be followed.
+    pub quality: StackQuality,
+}
+
+/// Interns, counts and cuts into batches.
+#[derive(Debug)]
+pub struct Aggregator {
+    config: AggregatorConfig,
+    dictionary: Dictionary,
+    interner: StackInterner,
+    stacks: FxHashMap<StackKey, (NodeIx, StackQuality)>,
+    counts: BTreeMap<UnixNanos, Counts>,
+    definitions: Vec<(FrameIx, Definition)>,
+    /// Frames that nobody has asked names for yet.
+    unnamed: Vec<FrameIx>,
+    flushed: UnixNanos,
+    epoch: u64,
+}
+
+impl Aggregator {
+    /// Begins to count at `now`.
+    #[must_use]
+    pub fn new(config: AggregatorConfig, now: UnixNanos) -> Self {
+        Self {
+            config,
+            dictionary: Dictionary::default(),
+            interner: StackInterner::default(),
+            stacks: FxHashMap::default(),
+            counts: BTreeMap::new(),
+            definitions: Vec::new(),
+            unnamed: Vec::new(),
+            flushed: now,
+            epoch: 0,
+        }
+    }
+
+    /// The index of a label set.
+    pub fn labels(&mut self, set: &LabelSet) -> LabelIx {
+        self.dictionary.labels.intern(set)
+    }
+
+    /// Counts one sample; `resolve` is called when its stack is new.
+    pub fn add(
+        &mut self,
+        at: UnixNanos,
+        key: StackKey,
+        labels: (LabelIx, LabelIx),
+        resolve: impl FnOnce() -> ResolvedStack,
+    ) {
+        let (node, quality) = match self.stacks.get(&key) {
+            Some(&known) => known,
+            None => self.intern(key, &resolve()),
+        };
+        let counts = self.counts.entry(at.window_start()).or_default();
+        counts.add(labels.0, labels.1, node, quality);
+    }
+
+    fn intern(&mut self, key: StackKey, stack: &ResolvedStack) -> (NodeIx, StackQuality) {
+        let first_new = self.dictionary.frames.len();
+        let frames = &mut self.dictionary.frames;
+        let path: Vec<FrameIx> = stack.frames.iter().map(|frame| frames.intern(frame)).collect();
+        self.unnamed.extend(path.iter().filter(|frame| frame.at() >= first_new));
+        let node = self.interner.intern(&mut self.dictionary.nodes, &path);
+        if self.stacks.len() >= self.config.max_cached_stacks {
+            self.stacks.clear();
+        }
+        self.stacks.insert(key, (node, stack.quality));
+        (node, stack.quality)
+    }
+
+    /// Learns which file is behind a build id.
+    pub fn learn_module(&mut self, build_id: &BuildId, module: Module) {
+        self.dictionary.modules.learn(build_id, module);
+    }
+
+    /// Learns what a frame means; it travels with the next batch.
+    pub fn learn(&mut self, frame: &FrameId, definition: Definition) {
+        if let Some(ix) = self.dictionary.frames.find(frame) {
+            self.definitions.push((ix, definition));
+        }
+    }
+
+    /// Frames that were seen for the first time since the last call.
+    pub fn take_unnamed(&mut self) -> Vec<Frame> {
+        let news = std::mem::take(&mut self.unnamed);
+        news.into_iter().map(|ix| self.dictionary.frames.frame(ix).clone()).collect()
+    }
+
+    /// Gives what was counted since the last flush to `out`, a batch per window, and at least one:
+    /// an idle host is a fact too.
+    pub fn flush(
+        &mut self,
+        now: UnixNanos,
+        facts: FlushFacts,
+        mut out: impl FnMut(&Dictionary, &BatchBody),
+    ) {
+        let interval = Interval { from: self.flushed, until: now.max(self.flushed) };
+        self.flushed = interval.until;
+        let windows = touched(&mut self.counts, interval);
+        let newest = windows.len().saturating_sub(1);
+        for (at, (window, (counts, observed))) in windows.into_iter().enumerate() {
+            let mut body = self.body(window, &counts, observed, &facts);
+            if at == newest {
+                self.add_flush_facts(&mut body, &facts);
+            }
+            out(&self.dictionary, &body);
+        }
+        self.bound_dictionary();
+    }
+
+    fn body(
+        &self,
+        window: UnixNanos,
+        counts: &Counts,
+        observed: Option<Interval>,
+        facts: &FlushFacts,
+    ) -> BatchBody {
+        BatchBody {
+            start: observed.map_or(window, |interval| interval.from),
+            duration_ns: observed.map_or(0, Interval::ns),
+            rows: vec![counts.row_group(self.config.period_ns)],
+            facts: counts.facts(observed, facts),
+            ..BatchBody::default()
+        }
+    }
+
+    fn add_flush_facts(&mut self, body: &mut BatchBody, flush: &FlushFacts) {
+        body.definitions = std::mem::take(&mut self.definitions);
+        let lost: u64 = flush.lost.iter().map(|lost| lost.samples).sum();
+        body.facts.samples_taken += lost;
+        body.facts.lost.clone_from(&flush.lost);
+        body.facts.cgroup_usage.clone_from(&flush.cgroup_usage);
+        body.facts.busy_ns = flush.busy_ns;
+    }
+
+    fn bound_dictionary(&mut self) {
+        if self.dictionary.nodes.len() > self.config.max_nodes {
+            let modules = std::mem::take(&mut self.dictionary.modules);
+            self.dictionary = Dictionary { modules, ..Dictionary::default() };
+            self.interner = StackInterner::default();
+            self.stacks.clear();
+            self.unnamed.clear();
+            self.epoch += 1;
+        }
+    }
+
+    /// Counts up when a new dictionary is begun: label indexes from before are void then.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}

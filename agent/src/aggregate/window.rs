@@ -1,0 +1,141 @@
+//! Time is cut into windows; a flush may touch two of them, and late samples an older one.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use stoker_dag::{LabelIx, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
+use stoker_wire::{CgroupUsage, HostFacts, LostSamples, RowGroup};
+
+/// A half-open stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    /// First moment.
+    pub from: UnixNanos,
+    /// First moment after it.
+    pub until: UnixNanos,
+}
+
+impl Interval {
+    /// The interval cut at window edges, oldest first.
+    pub(super) fn by_window(self) -> impl Iterator<Item = Self> {
+        let mut at = self.from;
+        std::iter::from_fn(move || {
+            let edge = UnixNanos(at.window_start().0 + WINDOW_NS);
+            let piece = Self { from: at, until: edge.min(self.until) };
+            at = edge;
+            (piece.from < piece.until).then_some(piece)
+        })
+    }
+
+    /// Its length in nanoseconds.
+    #[must_use]
+    pub const fn ns(self) -> u64 {
+        self.until.0.saturating_sub(self.from.0)
+    }
+}
+
+/// What the host says of the time since the last flush.
+#[derive(Debug, Clone, Default)]
+pub struct FlushFacts {
+    /// CPUs that were online.
+    pub cpus: u32,
+    /// Samples per second and CPU.
+    pub frequency_hz: u32,
+    /// `cycles` or `cpu-clock`.
+    pub sample_source: std::sync::Arc<str>,
+    /// Samples that were taken and are in no row, since the last flush.
+    pub lost: Vec<LostSamples>,
+    /// CPU time that control groups used since the last flush.
+    pub cgroup_usage: Vec<CgroupUsage>,
+    /// CPU time that the whole host spent since the last flush, in nanoseconds.
+    pub busy_ns: u64,
+}
+
+/// What is counted in one window and not yet flushed.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    rows: FxHashMap<(LabelIx, LabelIx, NodeIx), u64>,
+    complete: u64,
+    truncated: u64,
+    failed: u64,
+}
+
+impl Counts {
+    pub(super) fn add(
+        &mut self,
+        series: LabelIx,
+        attributes: LabelIx,
+        node: NodeIx,
+        quality: super::StackQuality,
+    ) {
+        *self.rows.entry((series, attributes, node)).or_default() += 1;
+        match quality {
+            super::StackQuality::Complete => self.complete += 1,
+            super::StackQuality::Truncated => self.truncated += 1,
+            super::StackQuality::Failed => self.failed += 1,
+        }
+    }
+
+    pub(super) fn samples(&self) -> u64 {
+        self.rows.values().sum()
+    }
+
+    pub(super) fn row_group(&self, period_ns: u64) -> RowGroup {
+        let row = |(&(series, attributes, node), &count): (&(LabelIx, LabelIx, NodeIx), &u64)| {
+            SampleRow { series, attributes, node, value: count * period_ns, count }
+        };
+        let mut rows: Vec<SampleRow> = self.rows.iter().map(row).collect();
+        rows.sort_unstable_by_key(|row| (row.series, row.attributes, row.node));
+        RowGroup { profile_type: ProfileType::cpu(), period: period_ns, rows }
+    }
+
+    /// Facts of this window alone; those of the whole flush are added to the newest.
+    pub(super) fn facts(&self, observed: Option<Interval>, flush: &FlushFacts) -> HostFacts {
+        let observed_ns = observed.map_or(0, Interval::ns);
+        let cpu_ns = observed_ns.saturating_mul(u64::from(flush.cpus));
+        let expected = u128::from(cpu_ns) * u128::from(flush.frequency_hz) / 1_000_000_000;
+        HostFacts {
+            observed_ns,
+            cpus: flush.cpus,
+            samples_expected: u64::try_from(expected).unwrap_or(u64::MAX),
+            samples_taken: self.samples(),
+            sample_source: flush.sample_source.clone(),
+            frequency_hz: flush.frequency_hz,
+            stacks_complete: self.complete,
+            stacks_truncated: self.truncated,
+            stacks_failed: self.failed,
+            ..HostFacts::default()
+        }
+    }
+}
+
+/// Windows that were touched since the last flush: those with samples and those that time passed.
+pub(super) fn touched(
+    counts: &mut BTreeMap<UnixNanos, Counts>,
+    interval: Interval,
+) -> BTreeMap<UnixNanos, (Counts, Option<Interval>)> {
+    let mut all: BTreeMap<_, _> =
+        std::mem::take(counts).into_iter().map(|(window, held)| (window, (held, None))).collect();
+    for piece in interval.by_window() {
+        all.entry(piece.from.window_start()).or_default().1 = Some(piece);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_cut_at_window_edges() {
+        let seconds = |from: u64, until: u64| Interval {
+            from: UnixNanos(from * 1_000_000_000),
+            until: UnixNanos(until * 1_000_000_000),
+        };
+        let cut: Vec<Interval> = seconds(7, 25).by_window().collect();
+        assert_eq!(cut, [seconds(7, 10), seconds(10, 20), seconds(20, 25)]);
+        assert_eq!(seconds(10, 20).by_window().collect::<Vec<_>>(), [seconds(10, 20)]);
+        assert_eq!(seconds(10, 10).by_window().count(), 0);
+        assert_eq!(seconds(12, 10).by_window().count(), 0);
+    }
+}
