@@ -49,7 +49,7 @@ export const LIVE_INTERVAL_MS = 5_000;
 /** A server that takes long is asked less often: at most this share of the time is spent waiting for it. */
 const MAX_BUSY_SHARE = 0.25;
 const DEFAULT_MAX_NODES = 8192;
-const TOP_LIMIT = 250;
+const TOP_LIMIT = 1000;
 const SERVICES_LIMIT = 500;
 
 const EMPTY: Slot<never> = { answer: null, stale: false, loading: false, error: null, answeredAtMs: 0 };

@@ -8,6 +8,7 @@ import { DEFAULT_RANGE, isTime } from "./time.ts";
 
 export type Pane = "both" | "graph" | "table";
 export type SortKey = "self" | "total" | "name";
+export type Chart = "stacked" | "lines";
 
 export interface View extends Range {
   /** Selector text as the user wrote it. */
@@ -18,6 +19,7 @@ export interface View extends Range {
   readonly zoom: readonly number[];
   readonly pane: Pane;
   readonly sort: SortKey;
+  readonly chart: Chart;
   /** True: ask for every node and not for the largest ones only. */
   readonly allNodes: boolean;
 }
@@ -30,6 +32,7 @@ export const DEFAULT_VIEW: View = {
   zoom: [],
   pane: "both",
   sort: "self",
+  chart: "stacked",
   allNodes: false,
 };
 
@@ -49,6 +52,7 @@ export function viewToSearch(view: View): string {
   set("zoom", encodeZoom(view.zoom), "");
   set("pane", view.pane, DEFAULT_VIEW.pane);
   set("sort", view.sort, DEFAULT_VIEW.sort);
+  set("chart", view.chart, DEFAULT_VIEW.chart);
   set("nodes", view.allNodes ? "all" : "", "");
   const text = parameters.toString();
   return text === "" ? "" : `?${text}`;
@@ -69,6 +73,7 @@ export function viewFromSearch(search: string): View {
     zoom: decodeZoom(get("zoom", "")),
     pane: oneOf(get("pane", ""), ["both", "graph", "table"], DEFAULT_VIEW.pane),
     sort: oneOf(get("sort", ""), ["self", "total", "name"], DEFAULT_VIEW.sort),
+    chart: oneOf(get("chart", ""), ["stacked", "lines"], DEFAULT_VIEW.chart),
     allNodes: get("nodes", "") === "all",
   };
 }

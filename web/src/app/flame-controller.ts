@@ -1,0 +1,217 @@
+/**
+ * The flame graph's contact with the mouse, the finger, the keyboard and the screen. It owns the
+ * canvas and what changes faster than components should render: hover, animation, scrolling. What is
+ * looked at comes in through `show`; what the person wants goes out through `FlameEvents`.
+ *
+ * The canvas is as large as its viewport and sticks to it while the page behind scrolls, so a
+ * profile a thousand rows deep costs no more memory than a shallow one.
+ */
+import { between, type Direction, type Matches, neighbour, nodeAt, type Span, spanOf, toValue, type Tree } from "../layout/index.ts";
+import { createFlamePainter, type Drawn, type FlamePainter, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
+
+export interface FlameInput {
+  readonly tree: Tree;
+  readonly zoom: number;
+  readonly matches: Matches | null;
+  readonly selected: number;
+  readonly theme: Theme;
+}
+
+export interface FlameEvents {
+  onHover(node: number, clientX: number, clientY: number): void;
+  onSelect(node: number): void;
+  onZoom(node: number): void;
+  onDrawn(drawn: Drawn): void;
+}
+
+const ZOOM_ANIMATION_MS = 140;
+
+export class FlameController {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #scroller: HTMLElement;
+  readonly #events: FlameEvents;
+  readonly #painter: FlamePainter;
+  readonly #observer: ResizeObserver;
+  readonly #abort = new AbortController();
+  #input: FlameInput | null = null;
+  #span: Span = { start: 0, end: 1 };
+  #animation: { readonly from: Span; readonly startedMs: number } | null = null;
+  #hovered = -1;
+  #pointer: { readonly x: number; readonly y: number } | null = null;
+  #frame = 0;
+  #width = 0;
+  #height = 0;
+
+  constructor(canvas: HTMLCanvasElement, scroller: HTMLElement, events: FlameEvents) {
+    this.#canvas = canvas;
+    this.#scroller = scroller;
+    this.#events = events;
+    this.#painter = createFlamePainter(canvas);
+    this.#observer = new ResizeObserver(() => this.#measure());
+    this.#observer.observe(scroller);
+    const { signal } = this.#abort;
+    scroller.addEventListener("scroll", () => this.#onScroll(), { signal, passive: true });
+    canvas.addEventListener("pointermove", (event) => this.#onMove(event), { signal });
+    canvas.addEventListener("pointerleave", () => this.#onLeave(), { signal });
+    canvas.addEventListener("click", (event) => this.#onClick(event), { signal });
+    window.addEventListener("resize", () => this.#measure(), { signal });
+    this.#measure();
+  }
+
+  dispose(): void {
+    this.#abort.abort();
+    this.#observer.disconnect();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  /** Shows this from the next frame on; a change of zoom within one tree is animated. */
+  show(input: FlameInput): void {
+    const before = this.#input;
+    this.#input = input;
+    const target = spanOf(input.tree, input.zoom);
+    if (before?.tree === input.tree && before.zoom !== input.zoom && !prefersStillness()) {
+      this.#animation = { from: this.#span, startedMs: performance.now() };
+    } else if (before?.tree !== input.tree) {
+      this.#animation = null;
+      this.#hovered = -1;
+    }
+    if (!this.#animation) this.#span = target;
+    if (before && before.tree === input.tree && before.zoom !== input.zoom) this.#revealRow(input.tree.row[input.zoom]);
+    if (before?.selected !== input.selected && input.selected >= 0) this.#revealRow(input.tree.row[input.selected]);
+    this.#schedule();
+  }
+
+  /** The node an arrow key leads to from the selection (or, without one, the zoomed node itself). */
+  neighbourOf(selected: number, direction: Direction): number {
+    const input = this.#input;
+    if (!input) return -1;
+    return selected < 0 ? input.zoom : neighbour(input.tree, selected, input.zoom, direction);
+  }
+
+  /** Middle of a node's visible part, in client coordinates, to place its card. */
+  placeOf(node: number): { x: number; y: number } | null {
+    const input = this.#input;
+    if (!input || node < 0) return null;
+    const bounds = this.#canvas.getBoundingClientRect();
+    const target = spanOf(input.tree, input.zoom);
+    const scale = this.#width / (target.end - target.start);
+    const left = Math.max(0, (input.tree.start[node] - target.start) * scale);
+    const right = Math.min(this.#width, (input.tree.start[node] + input.tree.total[node] - target.start) * scale);
+    const y = (input.tree.row[node] + 1) * ROW_HEIGHT_PX - this.#scroller.scrollTop;
+    return { x: bounds.left + (left + right) / 2, y: bounds.top + y };
+  }
+
+  #measure(): void {
+    this.#width = this.#scroller.clientWidth;
+    this.#height = this.#scroller.clientHeight;
+    this.#canvas.style.width = `${this.#width}px`;
+    this.#canvas.style.height = `${this.#height}px`;
+    // Drawing now and not in the next frame: a resized canvas is blank until it is drawn on.
+    if (this.#input) this.#draw();
+  }
+
+  #schedule(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw(): void {
+    const input = this.#input;
+    if (!input || this.#width === 0 || this.#height === 0) return;
+    this.#advance(input);
+    if (!this.#animation) this.#rehover(input);
+    const drawn = this.#painter.draw({
+      tree: input.tree,
+      span: this.#span,
+      zoom: input.zoom,
+      matches: input.matches,
+      hovered: this.#hovered,
+      selected: input.selected,
+      theme: input.theme,
+      widthPx: this.#width,
+      heightPx: this.#height,
+      scrollPx: this.#scroller.scrollTop,
+      pixelRatio: window.devicePixelRatio || 1,
+    });
+    if (this.#animation) this.#schedule();
+    else this.#events.onDrawn(drawn);
+  }
+
+  #advance(input: FlameInput): void {
+    const target = spanOf(input.tree, input.zoom);
+    if (!this.#animation) {
+      this.#span = target;
+      return;
+    }
+    const progress = Math.min(1, (performance.now() - this.#animation.startedMs) / ZOOM_ANIMATION_MS);
+    const eased = 1 - (1 - progress) ** 3;
+    this.#span = between(this.#animation.from, target, eased);
+    if (progress >= 1) this.#animation = null;
+  }
+
+  /** The picture may have moved below a mouse that rests. */
+  #rehover(input: FlameInput): void {
+    if (!this.#pointer) return;
+    const node = this.#nodeUnder(input, this.#pointer.x, this.#pointer.y);
+    if (node === this.#hovered) return;
+    this.#hovered = node;
+    this.#events.onHover(node, this.#pointer.x, this.#pointer.y);
+  }
+
+  #nodeUnder(input: FlameInput, clientX: number, clientY: number): number {
+    const bounds = this.#canvas.getBoundingClientRect();
+    const x = clientX - bounds.left;
+    const y = clientY - bounds.top;
+    if (x < 0 || y < 0 || x >= this.#width || y >= this.#height) return -1;
+    const row = Math.floor((y + this.#scroller.scrollTop) / ROW_HEIGHT_PX);
+    return nodeAt(input.tree, row, toValue(this.#span, this.#width, x));
+  }
+
+  #onMove(event: PointerEvent): void {
+    if (!this.#input || event.pointerType === "touch") return;
+    this.#pointer = { x: event.clientX, y: event.clientY };
+    const node = this.#nodeUnder(this.#input, event.clientX, event.clientY);
+    this.#canvas.style.cursor = node >= 0 ? "pointer" : "default";
+    this.#events.onHover(node, event.clientX, event.clientY);
+    if (node === this.#hovered) return;
+    this.#hovered = node;
+    this.#schedule();
+  }
+
+  #onLeave(): void {
+    this.#pointer = null;
+    if (this.#hovered < 0) return;
+    this.#hovered = -1;
+    this.#events.onHover(-1, 0, 0);
+    this.#schedule();
+  }
+
+  #onScroll(): void {
+    this.#schedule();
+  }
+
+  /** A mouse zooms at once. A finger cannot hover, so its first tap selects and its second zooms. */
+  #onClick(event: MouseEvent): void {
+    const input = this.#input;
+    if (!input) return;
+    const node = this.#nodeUnder(input, event.clientX, event.clientY);
+    const isTouch = (event as PointerEvent).pointerType === "touch";
+    if (node < 0) this.#events.onSelect(-1);
+    else if (isTouch && input.selected !== node) this.#events.onSelect(node);
+    else this.#events.onZoom(node);
+  }
+
+  #revealRow(row: number): void {
+    const top = row * ROW_HEIGHT_PX;
+    const margin = 2 * ROW_HEIGHT_PX;
+    const { scrollTop } = this.#scroller;
+    if (top < scrollTop + margin) this.#scroller.scrollTop = top - margin;
+    else if (top + ROW_HEIGHT_PX + margin > scrollTop + this.#height) {
+      this.#scroller.scrollTop = top + ROW_HEIGHT_PX + margin - this.#height;
+    }
+  }
+}
+
+function prefersStillness(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

@@ -1,0 +1,199 @@
+/** The flame graph: canvas, hover card, keys, and a description in words for those who cannot see it. */
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { displayName, findPath, type Matches, type Path, pathOf, type Tree } from "../layout/index.ts";
+import { type Drawn, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
+import { FlameController } from "./flame-controller.ts";
+import { formatShare, formatValue } from "./format.ts";
+import { type FrameFacts, frameFacts, frameSentence } from "./frame.ts";
+
+interface FlameViewProps {
+  readonly tree: Tree;
+  readonly unit: string;
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly zoom: number;
+  readonly matches: Matches | null;
+  readonly selectedPath: Path | null;
+  readonly theme: Theme;
+  onZoom(node: number): void;
+  onSelect(node: number): void;
+}
+
+interface Hover {
+  readonly node: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+const NOTHING: Hover = { node: -1, x: 0, y: 0 };
+
+export function FlameView(props: FlameViewProps) {
+  const { tree, zoom, matches, theme, unit } = props;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const scroller = useRef<HTMLDivElement>(null);
+  const controller = useRef<FlameController | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const [hover, setHover] = useState<Hover>(NOTHING);
+  const [drawn, setDrawn] = useState<Drawn | null>(null);
+
+  useLayoutEffect(() => {
+    if (!canvas.current || !scroller.current) return;
+    const made = new FlameController(canvas.current, scroller.current, {
+      onHover: (node, x, y) => setHover(node < 0 ? NOTHING : { node, x, y }),
+      onSelect: (node) => latest.current.onSelect(node),
+      onZoom: (node) => latest.current.onZoom(node),
+      onDrawn: (now) => setDrawn((before) => (before?.picture === now.picture && before.labels === now.labels ? before : now)),
+    });
+    controller.current = made;
+    return () => made.dispose();
+  }, []);
+
+  const selected = selectedNode(tree, props.selectedPath);
+  useLayoutEffect(() => {
+    controller.current?.show({ tree, zoom, matches, selected, theme });
+  }, [tree, zoom, matches, selected, theme]);
+
+  // A hover index belongs to the tree it was found in.
+  useEffect(() => setHover(NOTHING), [tree]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const direction = ARROWS[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (direction) props.onSelect(controller.current?.neighbourOf(selected, direction) ?? -1);
+    else if (event.key === "Enter" && selected >= 0) props.onZoom(selected);
+    else if (event.key === "Backspace") props.onZoom(tree.parent[zoom]);
+    else return;
+    event.preventDefault();
+  };
+
+  const cardNode = hover.node >= 0 && hover.node < tree.count ? hover.node : selected;
+  const place = hover.node >= 0 ? hover : (controller.current?.placeOf(selected) ?? null);
+  return (
+    <div class="flame" ref={scroller}>
+      <canvas
+        ref={canvas}
+        id="flamegraph"
+        tabIndex={0}
+        role="application"
+        aria-roledescription="flame graph"
+        aria-label="Flame graph. Arrow keys move between frames, Enter zooms, Escape resets."
+        aria-describedby="flame-summary"
+        data-nodes={tree.count}
+        data-total={tree.total[0]}
+        data-boxes={drawn?.boxes ?? 0}
+        data-labels={drawn?.labels ?? 0}
+        data-picture={drawn?.picture ?? ""}
+        data-zoom={zoom === 0 ? "" : displayName(tree.names[tree.name[zoom]])}
+        data-zoom-depth={tree.row[zoom]}
+        data-selected={selected < 0 ? "" : displayName(tree.names[tree.name[selected]])}
+        data-matched-frames={matches?.nodes ?? 0}
+        data-from-ms={props.fromMs}
+        data-until-ms={props.untilMs}
+        onKeyDown={onKeyDown}
+      />
+      <Spacer rows={tree.rowCount} />
+      <p id="flame-summary" class="unseen">
+        {summary(tree, zoom, matches, unit, drawn)}
+      </p>
+      <p class="unseen" aria-live="polite">
+        {selected >= 0 && frameSentence(frameFacts(tree, selected, zoom, unit))}
+      </p>
+      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit)} x={place.x} y={place.y} />}
+    </div>
+  );
+}
+
+const ARROWS: Record<string, "up" | "down" | "left" | "right" | undefined> = {
+  ArrowUp: "up",
+  ArrowDown: "down",
+  ArrowLeft: "left",
+  ArrowRight: "right",
+};
+
+/** A selection, like a zoom, is remembered by path; it vanishes with its frame. */
+function selectedNode(tree: Tree, path: Path | null): number {
+  if (!path) return -1;
+  const found = findPath(tree, path);
+  return found.complete ? found.node : -1;
+}
+
+export { pathOf };
+
+/** Gives the scroller the height of the whole picture; the canvas itself is one viewport high. */
+function Spacer({ rows }: { rows: number }) {
+  const element = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (element.current) element.current.style.height = `${rows * ROW_HEIGHT_PX + 8}px`;
+  }, [rows]);
+  return <div class="flame-spacer" ref={element} />;
+}
+
+function summary(tree: Tree, zoom: number, matches: Matches | null, unit: string, drawn: Drawn | null): string {
+  const whole = tree.total[0];
+  const parts = [`${tree.count} frames, total ${formatValue(whole, unit)}; ${drawn?.boxes ?? 0} boxes drawn.`];
+  if (zoom !== 0) {
+    const name = displayName(tree.names[tree.name[zoom]]);
+    parts.push(`Zoomed on ${name}, ${formatShare(tree.total[zoom], whole)} of the total.`);
+  }
+  if (matches) parts.push(`${matches.nodes} frames match the search, ${formatShare(matches.weight, whole)} of the total.`);
+  return parts.join(" ");
+}
+
+/** Details of one frame beside the pointer, turned inwards at the edges of the window. */
+function FrameCard({ facts, x, y }: { facts: FrameFacts; x: number; y: number }) {
+  const card = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const element = card.current;
+    if (!element) return;
+    const { width, height } = element.getBoundingClientRect();
+    const left = x + 14 + width > innerWidth - 6 ? x - width - 14 : x + 14;
+    const top = y + 16 + height > innerHeight - 6 ? y - height - 12 : y + 16;
+    element.style.left = `${Math.max(6, Math.min(left, innerWidth - width - 6))}px`;
+    element.style.top = `${Math.max(6, top)}px`;
+  }, [x, y, facts.name]);
+  return (
+    <div class="card" ref={card} role="tooltip">
+      <strong class="card-name">
+        <bdi>{facts.name}</bdi>
+      </strong>
+      <dl>
+        <dt>Total</dt>
+        <dd>
+          {facts.total} <span class="share">{facts.totalShare}</span>
+        </dd>
+        <dt>Self</dt>
+        <dd>
+          {facts.self} <span class="share">{facts.selfShare}</span>
+        </dd>
+        {facts.zoomShare && (
+          <>
+            <dt>Of zoom</dt>
+            <dd>{facts.zoomShare}</dd>
+          </>
+        )}
+        {facts.module !== "" && (
+          <>
+            <dt>Module</dt>
+            <dd>
+              <bdi>{facts.module}</bdi>
+            </dd>
+          </>
+        )}
+        {facts.place !== "" && (
+          <>
+            <dt>Source</dt>
+            <dd>
+              <bdi>{facts.place}</bdi>
+            </dd>
+          </>
+        )}
+        <dt>Kind</dt>
+        <dd>
+          {facts.kind}
+          {facts.inlined && ", inlined"}
+        </dd>
+      </dl>
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+/** The keyboard map. */
+import { useEffect, useRef } from "preact/hooks";
+import { Icon } from "./parts.tsx";
+
+const KEYS: readonly (readonly [keys: readonly string[], effect: string])[] = [
+  [["/"], "Search frames: text, /regular expression/ or \"exact name\""],
+  [["n", "N"], "Select the next or previous match, heaviest first"],
+  [["←", "→", "↑", "↓"], "Select a frame: neighbours, caller, heaviest callee"],
+  [["Enter"], "Zoom into the selected frame"],
+  [["Backspace"], "Zoom out to the caller"],
+  [["Esc"], "Reset: zoom and selection first, then the search"],
+  [["l"], "Pause or go on refreshing"],
+  [["c"], "Copy a link to exactly this view"],
+  [["t"], "Theme: system, light, dark"],
+  [["?"], "This help"],
+];
+
+export function Help({ open, onClose }: { open: boolean; onClose(): void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog}
+      class="help"
+      aria-labelledby="help-title"
+      onClose={onClose}
+      onClick={(event) => event.target === dialog.current && onClose()}
+    >
+      <div class="help-body">
+        <header>
+          <h2 id="help-title">Keys</h2>
+          <button type="button" class="icon-button" aria-label="Close" onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        </header>
+        <dl>
+          {KEYS.map(([keys, effect]) => (
+            <div key={effect}>
+              <dt>
+                {keys.map((key) => (
+                  <kbd key={key}>{key}</kbd>
+                ))}
+              </dt>
+              <dd>{effect}</dd>
+            </div>
+          ))}
+        </dl>
+        <h2>Reading the picture</h2>
+        <p>
+          Callers stand above, callees below. A box is as wide as its share of the total; what it did itself stays empty below it. Modules keep
+          their colour; orange is the kernel, grey is no function, hatched is the sum of boxes too small to send. Drag across the timeline to
+          choose a range.
+        </p>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,136 @@
+/** Search, zoom, panes, sharing and export. */
+import type { RefObject } from "preact";
+import type { Tree } from "../layout/index.ts";
+import { exportAddress, type ExportFormat, type Pane, type Range } from "../state/index.ts";
+import { formatShare } from "./format.ts";
+import { Icon, Name, Popover, Segments } from "./parts.tsx";
+
+interface SearchProps {
+  readonly field: RefObject<HTMLInputElement | null>;
+  readonly text: string;
+  readonly message: string;
+  readonly share: string | null;
+  readonly frames: number;
+  onText(text: string): void;
+  onNext(step: 1 | -1): void;
+  onLeave(): void;
+}
+
+export function SearchBox(props: SearchProps) {
+  return (
+  <div class="search" role="search">
+    <div class="search-field">
+      <Icon name="search" />
+      <input
+        ref={props.field}
+        id="search"
+        type="text"
+        aria-label="Search frames"
+        aria-describedby="search-result"
+        placeholder="Search frames   /"
+        spellcheck={false}
+        autocomplete="off"
+        autocapitalize="off"
+        maxLength={12_000}
+        value={props.text}
+        onInput={(event) => props.onText(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") props.onNext(event.shiftKey ? -1 : 1);
+          else if (event.key === "Escape") {
+            event.stopPropagation();
+            props.onText("");
+            props.onLeave();
+          }
+        }}
+      />
+      {props.text !== "" && (
+        <button type="button" class="icon-button bare" aria-label="Clear the search" title="Clear the search" onClick={() => props.onText("")}>
+          <Icon name="close" />
+        </button>
+      )}
+    </div>
+    <output id="search-result" class="search-result" data-share={props.share ?? ""}>
+      {props.message !== "" && <span class="muted">{props.message}</span>}
+      {props.share !== null && (
+        <>
+          <strong>{props.share}</strong> <span class="muted">in {props.frames.toLocaleString("en")} {props.frames === 1 ? "box" : "boxes"}</span>
+        </>
+      )}
+    </output>
+    {props.frames > 0 && (
+      <span class="steps">
+        <button type="button" class="icon-button" aria-label="Previous match" title="Previous match (N)" onClick={() => props.onNext(-1)}>
+          <Icon name="up" />
+        </button>
+        <button type="button" class="icon-button" aria-label="Next match" title="Next match (n)" onClick={() => props.onNext(1)}>
+          <Icon name="down" />
+        </button>
+      </span>
+    )}
+  </div>
+  );
+}
+
+interface ZoomProps {
+  readonly tree: Tree;
+  readonly zoom: number;
+  /** True if the frame of the link is not in this profile and an ancestor is shown instead. */
+  readonly lost: boolean;
+  onReset(): void;
+}
+
+export function ZoomNote({ tree, zoom, lost, onReset }: ZoomProps) {
+  if (zoom === 0 && !lost) return null;
+  return (
+    <div class="zoom-note">
+      <button type="button" onClick={onReset} title="Show everything (Esc)">
+        <Icon name="close" />
+        <span>Reset zoom</span>
+      </button>
+      {lost ? (
+        <span class="warn">The zoomed frame has no samples in this range; its nearest caller is shown.</span>
+      ) : (
+        <span class="zoom-name">
+          <Name text={tree.names[tree.name[zoom]]} maxChars={120} /> <span class="share">{formatShare(tree.total[zoom], tree.total[0])}</span>
+        </span>
+      )}
+    </div>
+  );
+}
+
+const FORMATS: readonly (readonly [format: ExportFormat, text: string, file: string])[] = [
+  ["pprof", "pprof (.pb.gz)", "profile.pb.gz"],
+  ["collapsed", "Collapsed stacks (.collapsed)", "profile.collapsed"],
+  ["svg", "Picture (.svg)", "profile.svg"],
+  ["json", "Columns as JSON (.json)", "profile.json"],
+];
+
+export function ExportMenu({ query, range }: { query: string; range: Range }) {
+  return (
+    <Popover label="Export" icon="export" align="right" title="Save what is selected">
+      {(close) => (
+        <ul class="menu" onClick={close}>
+          {FORMATS.map(([format, text, file]) => (
+            <li key={format}>
+              <a href={exportAddress(query, range, format)} download={file}>
+                {text}
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Popover>
+  );
+}
+
+export function PaneSwitch({ pane, onPane }: { pane: Pane; onPane(pane: Pane): void }) {
+  return (
+    <Segments
+      label="What to show"
+      class="panes"
+      value={pane}
+      options={[["graph", "Graph"], ["both", "Both"], ["table", "Table"]]}
+      onChoose={onPane}
+    />
+  );
+}
