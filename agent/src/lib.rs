@@ -1,1 +1,5 @@
 //! See docs/architecture.md.
+
+pub mod aggregate;
+pub mod kernel;
+pub mod ship;

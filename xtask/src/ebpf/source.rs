@@ -118,7 +118,6 @@ fn is_source(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
     use super::*;
 
     /// The committed object and its record agree with the sources in the tree.

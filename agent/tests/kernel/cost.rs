@@ -1,0 +1,1 @@
+//! What a sample costs in the kernel: measured, not asserted.

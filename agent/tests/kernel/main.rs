@@ -1,0 +1,92 @@
+//! The kernel side on a real kernel: programs that burn CPU in known places, and what is seen of
+//! them. Needs root and BPF; says so where it has neither.
+//!
+//! `STOKER_BPF_OBJECT` makes these tests use another object than the committed one.
+
+mod common;
+mod cost;
+mod lifetime;
+mod targets;
+
+use std::{ops::Range, path::Path, process::Command, time::Duration};
+
+use common::{Burner, Seen, can_sample, config, record, while_doing};
+use stoker_agent::kernel::{Sampler, SamplerConfig, SamplerStats, Target};
+
+/// Each firing has one end, and each sample taken has one receiver.
+fn check_conservation(stats: &SamplerStats) {
+    assert_eq!(stats.fired, stats.taken + stats.lost + stats.filtered + stats.idle, "{stats:?}");
+    assert_eq!(stats.taken, stats.delivered + stats.pending + stats.malformed, "{stats:?}");
+    assert_eq!((stats.malformed, stats.process_events_malformed), (0, 0), "{stats:?}");
+}
+
+#[test]
+fn known_function_is_seen_with_its_callers() {
+    let Some(_turn) = can_sample("known_function_is_seen_with_its_callers") else { return };
+    let burner = Burner::start();
+    let recording = record(&config(Target::All), Duration::from_secs(2));
+    check_conservation(&recording.stats);
+    let samples = recording.of(burner.pid());
+    assert!(samples.len() > 60, "{} samples of a busy process in 2 s at 99 Hz", samples.len());
+    let function = burner.range("burn");
+    let at = |sample: &Seen, depth: usize, range: &Range<u64>| {
+        sample.user.get(depth).is_some_and(|address| range.contains(address))
+    };
+    let hits: Vec<_> = samples.iter().filter(|sample| at(sample, 0, &function)).collect();
+    assert!(hits.len() * 100 > samples.len() * 95, "{} of {} in burn", hits.len(), samples.len());
+    let caller = burner.range("caller");
+    let called = hits.iter().filter(|sample| at(sample, 1, &caller)).count();
+    // Caught in the function's first or last instruction, the frame is not there.
+    assert!(called * 100 >= hits.len() * 99, "{called} of {} called by caller", hits.len());
+    assert!(samples.iter().all(|sample| sample.comm == "burner"));
+    assert!(recording.in_order, "events must come in the order of time");
+}
+
+#[test]
+fn every_run_of_the_program_is_counted_once() {
+    let Some(_turn) = can_sample("every_run_of_the_program_is_counted_once") else { return };
+    // The kernel's own count of how often the program ran, independent of the program's counters.
+    let _counting = common::RunCounting::start();
+    let recording = record(&config(Target::All), Duration::from_secs(1));
+    check_conservation(&recording.stats);
+    assert_eq!(recording.program_runs, recording.stats.fired);
+    let (fired, expected) = (recording.stats.fired, recording.stats.expected);
+    assert!(fired.abs_diff(expected) * 10 < expected, "{fired} fired, {expected} expected");
+}
+
+#[test]
+fn short_lived_process_leaves_name_and_build_id() {
+    let Some(_turn) = can_sample("short_lived_process_leaves_name_and_build_id") else { return };
+    let program = common::compile_burner();
+    let expected = common::gnu_build_id(&program.path);
+    let mut pid = 0;
+    let recording = while_doing(&config(Target::All), || {
+        let mut child = Command::new(&program.path).arg("0").spawn().unwrap();
+        pid = child.id();
+        assert!(child.wait().unwrap().success());
+    });
+    let kinds = recording.life_of(pid);
+    let (fork, exec, exit) = (kinds.first(), kinds.get(1), kinds.last());
+    assert_eq!((fork, exec, exit), (Some(&"fork"), Some(&"exec"), Some(&"exit")), "{kinds:?}");
+    let mapped = recording.mmaps.iter().filter(|mmap| mmap.pid == pid);
+    let own: Vec<_> = mapped.clone().filter(|mmap| *mmap.path == *program.path).collect();
+    assert_eq!(own.len(), 1, "{:?}", mapped.collect::<Vec<_>>());
+    assert_eq!(own[0].build_id.unwrap().as_bytes(), expected);
+    assert!(mapped.clone().any(|mmap| mmap.path.ends_with("libc.so.6")));
+    assert!(mapped.clone().any(|mmap| *mmap.path == *Path::new("[vdso]")));
+}
+
+#[test]
+fn full_ring_is_counted() {
+    let Some(_turn) = can_sample("full_ring_is_counted") else { return };
+    let _burners = (Burner::start(), Burner::start());
+    let config =
+        SamplerConfig { frequency_hz: 2_000, ring_bytes: Some(64 << 10), ..config(Target::All) };
+    let mut sampler = Sampler::start(&config).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    sampler.stop().unwrap();
+    sampler.drain(&mut |_| ());
+    let stats = sampler.stats().unwrap();
+    assert!(stats.lost > 0, "{stats:?}");
+    check_conservation(&stats);
+}
