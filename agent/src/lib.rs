@@ -2,4 +2,5 @@
 
 pub mod aggregate;
 pub mod kernel;
+pub mod process;
 pub mod ship;
