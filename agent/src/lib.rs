@@ -3,4 +3,5 @@
 pub mod aggregate;
 pub mod kernel;
 pub mod process;
+pub mod run;
 pub mod ship;

@@ -126,7 +126,7 @@ impl Aggregator {
         let first_new = self.dictionary.frames.len();
         let frames = &mut self.dictionary.frames;
         let path: Vec<FrameIx> = stack.frames.iter().map(|frame| frames.intern(frame)).collect();
-        self.unnamed.extend(path.iter().filter(|frame| frame.at() >= first_new));
+        self.unnamed.extend(path.iter().copied().filter(|frame| frame.at() >= first_new));
         let node = self.interner.intern(&mut self.dictionary.nodes, &path);
         if self.stacks.len() >= self.config.max_cached_stacks {
             self.stacks.clear();
@@ -158,7 +158,7 @@ impl Aggregator {
     pub fn flush(
         &mut self,
         now: UnixNanos,
-        facts: FlushFacts,
+        facts: &FlushFacts,
         mut out: impl FnMut(&Dictionary, &BatchBody),
     ) {
         let interval = Interval { from: self.flushed, until: now.max(self.flushed) };
@@ -166,9 +166,9 @@ impl Aggregator {
         let windows = touched(&mut self.counts, interval);
         let newest = windows.len().saturating_sub(1);
         for (at, (window, (counts, observed))) in windows.into_iter().enumerate() {
-            let mut body = self.body(window, &counts, observed, &facts);
+            let mut body = self.body(window, &counts, observed, facts);
             if at == newest {
-                self.add_flush_facts(&mut body, &facts);
+                self.add_flush_facts(&mut body, facts);
             }
             out(&self.dictionary, &body);
         }

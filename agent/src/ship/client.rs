@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use stoker_wire::{BatchBody, Dictionary, LostSamples, proto};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
@@ -55,7 +55,6 @@ impl Shared {
 #[derive(Debug)]
 pub struct Shipper {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -79,9 +78,8 @@ impl Shipper {
             pushed: Notify::new(),
             acked: Notify::new(),
         });
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(endpoint, config.server, hello, Arc::clone(&shared), stopped));
-        Ok(Self { shared, stop, task })
+        let task = tokio::spawn(run(endpoint, config.server, hello, Arc::clone(&shared)));
+        Ok(Self { shared, task })
     }
 
     /// Puts a batch into the spool; it is sent as soon as a server is there. What had to go for it
@@ -121,9 +119,9 @@ impl Shipper {
         (spool.len(), spool.bytes())
     }
 
-    /// Waits, at most so long, until the server has acknowledged all, then stops. Gives how many
-    /// batches stay in the spool for the next start.
-    pub async fn shutdown(self, patience: Duration) -> usize {
+    /// Waits, at most so long, until the server has acknowledged all, then stops sending. Gives how
+    /// many batches stay in the spool for the next start.
+    pub async fn drain(&self, patience: Duration) -> usize {
         let drained = async {
             while !self.shared.spool().is_empty() {
                 self.shared.acked.notified().await;
@@ -132,10 +130,14 @@ impl Shipper {
         if tokio::time::timeout(patience, drained).await.is_err() {
             tracing::warn!("the server did not take all in time; the rest waits in the spool");
         }
-        let _ = self.stop.send(true);
         self.task.abort();
-        let _ = self.task.await;
         self.shared.spool().len()
+    }
+}
+
+impl Drop for Shipper {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -155,11 +157,10 @@ async fn run(
     server: String,
     hello: proto::Hello,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
 ) {
     let mut backoff = Backoff::default();
     let mut was_up = true;
-    while !*stop.borrow_and_update() {
+    loop {
         let channel: Channel = endpoint.connect_lazy();
         let ended = stream::run(channel, &hello, &shared, &mut backoff).await;
         if let Ended::Resend = ended {
@@ -175,9 +176,6 @@ async fn run(
             Ended::Resend => {}
         }
         was_up = false;
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.changed() => {}
-        }
+        tokio::time::sleep(pause).await;
     }
 }

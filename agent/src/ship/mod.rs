@@ -10,6 +10,6 @@ mod metrics;
 mod spool;
 mod stream;
 
-pub use client::{Shipper, ShipperConfig};
+pub use client::{ShipError, Shipper, ShipperConfig};
 pub use metrics::{ShipMetrics, ShipSnapshot};
 pub use spool::{Evicted, SelfContained, Spool, SpoolConfig, SpoolError};

@@ -1,0 +1,150 @@
+//! The agent at work: one thread that drains the kernel, resolves, counts and cuts batches, and one
+//! task that ships them.
+//!
+//! Everything that could stall (a server that is away, a file that is hard to read) happens on the
+//! other side of a queue; the thread only touches the kernel's rings, its own tables and one small
+//! file per flush.
+
+mod clock;
+mod config;
+mod events;
+mod facts;
+mod identity;
+mod pipeline;
+mod resolve;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use stoker_wire::{PROTOCOL_MINOR, proto};
+
+pub use config::{AgentConfig, DEFAULT_SPOOL_BYTES};
+pub use identity::IdentityError;
+pub use pipeline::Tally;
+
+use crate::kernel::{KernelError, SampleSource};
+use crate::ship::{ShipError, ShipSnapshot, Shipper, ShipperConfig, SpoolConfig};
+use identity::HostIdentity;
+use pipeline::Pipeline;
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The kernel side.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The shipping side.
+    #[error(transparent)]
+    Ship(#[from] ShipError),
+    /// Who this host is.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// No thread.
+    #[error("cannot start the sampling thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What an agent did in its life.
+#[derive(Debug, Clone, Default)]
+pub struct AgentReport {
+    /// Samples, by what became of them.
+    pub tally: Tally,
+    /// What was shipped.
+    pub shipped: ShipSnapshot,
+    /// Batches that wait in the spool for the next start.
+    pub waiting_batches: usize,
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Tally>,
+    shipper: Arc<Shipper>,
+    source: SampleSource,
+    host: Arc<str>,
+}
+
+impl Agent {
+    /// Starts to sample and to ship. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the kernel side cannot be loaded or the state folder cannot be used; nothing is left
+    /// running then.
+    pub async fn start(config: AgentConfig) -> Result<Self, AgentError> {
+        let identity = HostIdentity::establish(&config.state_dir, config.host.as_deref())?;
+        let shipper = Arc::new(Shipper::start(ShipperConfig {
+            server: config.server.clone(),
+            hello: hello(&identity),
+            spool: SpoolConfig {
+                dir: config.state_dir.join("spool"),
+                max_bytes: config.spool_max_bytes,
+            },
+        })?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (ready, started) = tokio::sync::oneshot::channel();
+        let thread = spawn(&config, &identity, &shipper, &stop, ready)?;
+        match started.await {
+            Ok(Ok(source)) => Ok(Self { stop, thread, shipper, source, host: identity.name }),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(AgentError::Thread(std::io::Error::other("it ended at once"))),
+        }
+    }
+
+    /// What makes the CPUs take samples here.
+    #[must_use]
+    pub fn source(&self) -> SampleSource {
+        self.source
+    }
+
+    /// The host's name, as samples carry it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Stops sampling, takes in what the kernel still holds, ships it or leaves it in the spool.
+    pub async fn shutdown(self, patience: Duration) -> AgentReport {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        let tally = joined.ok().and_then(Result::ok).unwrap_or_default();
+        let waiting_batches = self.shipper.drain(patience).await;
+        AgentReport { tally, shipped: self.shipper.metrics().snapshot(), waiting_batches }
+    }
+}
+
+fn hello(identity: &HostIdentity) -> proto::Hello {
+    proto::Hello {
+        protocol_minor: PROTOCOL_MINOR,
+        host_id: identity.id.to_vec().into(),
+        host_name: identity.name.to_string(),
+        agent_version: env!("CARGO_PKG_VERSION").into(),
+        ..proto::Hello::default()
+    }
+}
+
+fn spawn(
+    config: &AgentConfig,
+    identity: &HostIdentity,
+    shipper: &Arc<Shipper>,
+    stop: &Arc<AtomicBool>,
+    ready: tokio::sync::oneshot::Sender<Result<SampleSource, KernelError>>,
+) -> Result<JoinHandle<Tally>, AgentError> {
+    let (config, host) = (config.clone(), Arc::clone(&identity.name));
+    let (shipper, stop) = (Arc::clone(shipper), Arc::clone(stop));
+    let body = move || match Pipeline::start(&config, &host, shipper) {
+        Ok(mut pipeline) => {
+            let _ = ready.send(Ok(pipeline.source()));
+            pipeline.run(&stop)
+        }
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            Tally::default()
+        }
+    };
+    let thread = std::thread::Builder::new().name("stoker-sampler".into());
+    thread.spawn(body).map_err(AgentError::Thread)
+}
