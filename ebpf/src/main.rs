@@ -25,9 +25,11 @@ pub fn stoker_sample(ctx: PerfEventContext) -> u32 {
     #[cfg(feature = "measure")]
     let started_ns = cost::now_ns();
     maps::count(|counters| &mut counters.fired);
-    sample::take(&ctx);
+    let _sent = sample::take(&ctx);
     #[cfg(feature = "measure")]
-    cost::record(started_ns);
+    if _sent {
+        cost::record(started_ns);
+    }
     0
 }
 
@@ -37,8 +39,9 @@ pub fn stoker_sample(ctx: PerfEventContext) -> u32 {
 pub fn stoker_count(ctx: PerfEventContext) -> u32 {
     let started_ns = cost::now_ns();
     maps::count(|counters| &mut counters.fired);
-    cost::count_in_kernel(&ctx);
-    cost::record(started_ns);
+    if cost::count_in_kernel(&ctx) {
+        cost::record(started_ns);
+    }
     0
 }
 

@@ -36,21 +36,24 @@ pub struct Task {
     pub tid: u32,
 }
 
-/// Takes the sample and counts what became of it.
+/// Takes the sample and counts what became of it; true where it was sent.
 #[inline(always)]
-pub fn take(ctx: &PerfEventContext) {
-    let Some((config, task)) = admit() else { return };
+pub fn take(ctx: &PerfEventContext) -> bool {
+    let Some((config, task)) = admit() else { return false };
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
-        return count(|counters| &mut counters.lost);
+        count(|counters| &mut counters.lost);
+        return false;
     };
     // SAFETY: this CPU's slot, used by this program alone (see `maps::count`).
     let scratch = unsafe { &mut *scratch };
     let words = fill(ctx, config, &task, scratch);
-    if send(scratch, words) {
+    let sent = send(scratch, words);
+    if sent {
         count(|counters| &mut counters.taken);
     } else {
         count(|counters| &mut counters.lost);
     }
+    sent
 }
 
 /// The task to sample; `None`, and counted, where it is idle or not wanted.
@@ -130,9 +133,8 @@ fn stack(
     let Some(room) = frames.get_mut(at & FRAMES_MAX..) else { return (0, failed) };
     // SAFETY: at most STACK_BYTES are written from `at`, which is at most FRAMES_MAX frames into
     // an array of twice that.
-    let bytes = unsafe {
-        bpf_get_stack(ctx.as_ptr(), room.as_mut_ptr().cast(), STACK_BYTES, helper_flags)
-    };
+    let bytes =
+        unsafe { bpf_get_stack(ctx.as_ptr(), room.as_mut_ptr().cast(), STACK_BYTES, helper_flags) };
     if bytes < 0 {
         return (0, failed);
     }

@@ -1,15 +1,18 @@
-/* Burns CPU in burn(), called by caller(), with frame pointers. "burner 0" ends at once. */
+/*
+ * Burns CPU in burn(), called by caller(), with frame pointers.
+ * burner [FOREVER [FRAMES]]: 0 ends at once; FRAMES more calls lie between main() and caller().
+ */
 #include <stdlib.h>
 
 static volatile unsigned long sink;
 
-__attribute__((noinline)) void burn(unsigned long rounds)
+__attribute__((noipa)) void burn(unsigned long rounds)
 {
 	for (unsigned long i = 0; i < rounds; i++)
 		sink += i;
 }
 
-__attribute__((noinline)) int caller(int forever)
+__attribute__((noipa)) int caller(int forever)
 {
 	do
 		burn(forever ? 10000000 : 1000);
@@ -17,7 +20,15 @@ __attribute__((noinline)) int caller(int forever)
 	return (int)(sink & 1);
 }
 
+__attribute__((noipa)) int deeper(int forever, int frames)
+{
+	return frames > 0 ? deeper(forever, frames - 1) + 1 : caller(forever);
+}
+
 int main(int argc, char **argv)
 {
-	return caller(argc < 2 || atoi(argv[1])) & 0;
+	int forever = argc < 2 || atoi(argv[1]);
+	int frames = argc < 3 ? 0 : atoi(argv[2]);
+
+	return frames ? deeper(forever, frames) & 0 : caller(forever) & 0;
 }

@@ -40,6 +40,9 @@ pub const COST_BUCKET_SHIFT: u32 = 5;
 /// Buckets of the cost histogram; the last also holds everything above it (32.7 µs and more).
 pub const COST_BUCKETS: usize = 1024;
 
+/// Distinct stacks that the counting program of a measuring build can hold.
+pub const COUNTED_STACKS_MAX: u32 = 16_384;
+
 /// Names of maps and programs, as the agent looks them up in the object.
 pub mod names {
     /// The perf event program that takes samples into the ring buffer.
