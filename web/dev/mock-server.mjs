@@ -98,7 +98,7 @@ function hostile() {
     [9, [...base, ...native("x", "دالة_حساب_المجموع", "פונקציה::חישוב")]], [8, [...base, ...native("", "", " ")]],
     [8, [...base, ...native("x", "long_".repeat(2000), "a::".repeat(3300))]],
     [6, [...base, ...native("x", "abc\u202egpj.exe", "line\nbreak\ttab\u0000nul")]], [5, [...base, ...native("x", "😀😀😀😀😀😀😀😀😀😀😀😀", "日本語の関数名::処理する")]],
-    [4, [...base, ...native("x", ...Array.from({ length: 900 }, (_, i) => `recurse`))]],
+    [4, [...base, ...native("x", ...Array(900).fill("recurse"))]],
   ];
 }
 
@@ -206,7 +206,7 @@ function selects(matchers, service) {
 }
 
 function serviceNs(service, from, until) {
-  if (services[service].load === 0) return 60e9;
+  if (services[service].load === 0) return service === "big" ? 60e12 : 60e9;
   let sum = 0;
   for (let at = from; at < until; at += WINDOW_MS) sum += cores(service, at) * WINDOW_MS * 1e6;
   return Math.round(sum / PERIOD_NS) * PERIOD_NS;
@@ -272,7 +272,10 @@ function flamegraph(question) {
     nodes.total.push(node.total);
     let pruned = 0;
     const children = [];
-    for (const child of node.children.values()) keep && !keep.has(child) ? (pruned += child.total) : children.push(child);
+    for (const child of node.children.values()) {
+      if (keep && !keep.has(child)) pruned += child.total;
+      else children.push(child);
+    }
     if (pruned > 0) children.push({ frame: { name: "(other)", module: "", kind: Kind.other, file: "", line: 0, inlined: 0 }, self: pruned, total: pruned, children: new Map() });
     children.sort((a, b) => (a.frame.name < b.frame.name ? -1 : 1)).forEach((child) => write(child, at));
   };
@@ -368,8 +371,9 @@ createServer((request, response) => {
   if (!url.pathname.startsWith("/api/")) return serveFile(url, response);
   try {
     const format = url.searchParams.get("format") ?? "json";
-    if (format !== "json") return response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end(collapsed(ask(url)));
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer(url)));
+    const isJson = format === "json";
+    const body = isJson ? JSON.stringify(answer(url)) : collapsed(ask(url));
+    response.writeHead(200, { "content-type": isJson ? "application/json" : "text/plain; charset=utf-8" }).end(body);
   } catch (error) {
     const { status = 500, code = "internal", message, hint = "" } = error;
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error: { code, message, hint } }));

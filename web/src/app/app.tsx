@@ -51,7 +51,8 @@ export function App({ session }: { session: Session }) {
 
   const zoomTo = (node: number) => {
     if (tree) session.navigate({ zoom: pathOf(tree, node) });
-    setSelectedPath(null);
+    // With the keyboard one goes on from the frame one zoomed into; with the mouse nothing is selected.
+    setSelectedPath(tree && selectedPath ? pathOf(tree, node) : null);
   };
   const reset = () => {
     if (view.zoom.length > 0 || selectedPath) {
@@ -64,6 +65,10 @@ export function App({ session }: { session: Session }) {
   const select = (node: number) => setSelectedPath(tree && node >= 0 ? pathOf(tree, node) : null);
   const selectMatch = (step: 1 | -1) => {
     if (tree && found.matches) select(nextMatch(tree, found, zoom.node, selectedPath, step));
+  };
+  const enterGraph = () => {
+    focusGraph();
+    if (!selectedPath) select(zoom.node);
   };
   const toggleLive = () => {
     if (relative) session.setPaused(!snapshot.paused);
@@ -89,11 +94,15 @@ export function App({ session }: { session: Session }) {
     c: () => void share(),
     n: () => selectMatch(1),
     N: () => selectMatch(-1),
-    ArrowUp: focusGraph,
-    ArrowDown: focusGraph,
-    ArrowLeft: focusGraph,
-    ArrowRight: focusGraph,
+    ArrowUp: enterGraph,
+    ArrowDown: enterGraph,
+    ArrowLeft: enterGraph,
+    ArrowRight: enterGraph,
   });
+
+  useEffect(() => {
+    document.title = `${view.query} · Stoker`;
+  }, [view.query]);
 
   const empty = answer !== null && answer.total === 0;
   const selector = parseSelector(view.query);

@@ -6,7 +6,7 @@
  * The canvas is as large as its viewport and sticks to it while the page behind scrolls, so a
  * profile a thousand rows deep costs no more memory than a shallow one.
  */
-import { between, type Direction, type Matches, neighbour, nodeAt, type Span, spanOf, toValue, type Tree } from "../layout/index.ts";
+import { between, type Direction, type Matches, neighbour, nodeAt, type Span, spanOf, toPx, toValue, type Tree } from "../layout/index.ts";
 import { createFlamePainter, type Drawn, type FlamePainter, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
 
 export interface FlameInput {
@@ -73,9 +73,9 @@ export class FlameController {
       this.#animation = { from: this.#span, startedMs: performance.now() };
     } else if (before?.tree !== input.tree) {
       this.#animation = null;
-      this.#hovered = -1;
     }
     if (!this.#animation) this.#span = target;
+    if (before?.tree !== input.tree) this.#rehover(input, true);
     if (before && before.tree === input.tree && before.zoom !== input.zoom) this.#revealRow(input.tree.row[input.zoom]);
     if (before?.selected !== input.selected && input.selected >= 0) this.#revealRow(input.tree.row[input.selected]);
     this.#schedule();
@@ -89,15 +89,13 @@ export class FlameController {
   }
 
   /** Middle of a node's visible part, in client coordinates, to place its card. */
-  placeOf(node: number): { x: number; y: number } | null {
-    const input = this.#input;
-    if (!input || node < 0) return null;
+  placeOf(tree: Tree, zoom: number, node: number): { x: number; y: number } {
     const bounds = this.#canvas.getBoundingClientRect();
-    const target = spanOf(input.tree, input.zoom);
-    const scale = this.#width / (target.end - target.start);
-    const left = Math.max(0, (input.tree.start[node] - target.start) * scale);
-    const right = Math.min(this.#width, (input.tree.start[node] + input.tree.total[node] - target.start) * scale);
-    const y = (input.tree.row[node] + 1) * ROW_HEIGHT_PX - this.#scroller.scrollTop;
+    const target = spanOf(tree, zoom);
+    const own = spanOf(tree, node);
+    const left = Math.max(0, toPx(target, this.#width, own.start));
+    const right = Math.min(this.#width, toPx(target, this.#width, own.end));
+    const y = (tree.row[node] + 1) * ROW_HEIGHT_PX - this.#scroller.scrollTop;
     return { x: bounds.left + (left + right) / 2, y: bounds.top + y };
   }
 
@@ -119,7 +117,7 @@ export class FlameController {
     const input = this.#input;
     if (!input || this.#width === 0 || this.#height === 0) return;
     this.#advance(input);
-    if (!this.#animation) this.#rehover(input);
+    if (!this.#animation) this.#rehover(input, false);
     const drawn = this.#painter.draw({
       tree: input.tree,
       span: this.#span,
@@ -149,11 +147,11 @@ export class FlameController {
     if (progress >= 1) this.#animation = null;
   }
 
-  /** The picture may have moved below a mouse that rests. */
-  #rehover(input: FlameInput): void {
+  /** The picture may have moved below a mouse that rests; in a new tree the index means another frame. */
+  #rehover(input: FlameInput, isNewTree: boolean): void {
     if (!this.#pointer) return;
     const node = this.#nodeUnder(input, this.#pointer.x, this.#pointer.y);
-    if (node === this.#hovered) return;
+    if (node === this.#hovered && !isNewTree) return;
     this.#hovered = node;
     this.#events.onHover(node, this.#pointer.x, this.#pointer.y);
   }

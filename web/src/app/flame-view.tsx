@@ -1,6 +1,6 @@
 /** The flame graph: canvas, hover card, keys, and a description in words for those who cannot see it. */
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { displayName, findPath, type Matches, type Path, pathOf, type Tree } from "../layout/index.ts";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { displayName, findPath, type Matches, type Path, type Tree } from "../layout/index.ts";
 import { type Drawn, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
 import { FlameController } from "./flame-controller.ts";
 import { formatShare, formatValue } from "./format.ts";
@@ -54,9 +54,6 @@ export function FlameView(props: FlameViewProps) {
     controller.current?.show({ tree, zoom, matches, selected, theme });
   }, [tree, zoom, matches, selected, theme]);
 
-  // A hover index belongs to the tree it was found in.
-  useEffect(() => setHover(NOTHING), [tree]);
-
   const onKeyDown = (event: KeyboardEvent) => {
     const direction = ARROWS[event.key];
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -68,7 +65,7 @@ export function FlameView(props: FlameViewProps) {
   };
 
   const cardNode = hover.node >= 0 && hover.node < tree.count ? hover.node : selected;
-  const place = hover.node >= 0 ? hover : (controller.current?.placeOf(selected) ?? null);
+  const place = hover.node >= 0 ? hover : selected >= 0 ? controller.current?.placeOf(tree, zoom, selected) : null;
   return (
     <div class="flame" ref={scroller}>
       <canvas
@@ -117,8 +114,6 @@ function selectedNode(tree: Tree, path: Path | null): number {
   const found = findPath(tree, path);
   return found.complete ? found.node : -1;
 }
-
-export { pathOf };
 
 /** Gives the scroller the height of the whole picture; the canvas itself is one viewport high. */
 function Spacer({ rows }: { rows: number }) {

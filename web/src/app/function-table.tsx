@@ -85,7 +85,7 @@ function Row({ row, answer, first, search, matches, theme, kinds, onSearch }: Ro
   const matched = matches !== null && matches(row.name);
   const kind = kinds.get(`${row.module}\u0001${row.name}`) ?? (row.module === "" ? Kind.Special : Kind.Native);
   return (
-    <tr class={matched ? "matched" : matches ? "unmatched" : ""} onClick={() => onSearch(chosen ? "" : term)}>
+    <tr class={matched ? "matched" : ""} onClick={() => onSearch(chosen ? "" : term)}>
       <td class="name">
         <Swatch colour={frameColour(theme, kind, row.module, row.name)} />
         <button type="button" tabIndex={first ? 0 : -1} aria-pressed={chosen} title={row.name === "" ? UNKNOWN_NAME : row.name.slice(0, 400)}>

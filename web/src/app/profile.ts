@@ -37,7 +37,11 @@ export function useProfile(answer: Flamegraph | null): Profile {
 
 function kindsOf(tree: Tree): Map<string, number> {
   const kinds = new Map<string, number>();
+  const seen = new Set<number>();
   for (let node = 1; node < tree.count; node++) {
+    const pair = tree.name[node] * tree.modules.length + tree.module[node];
+    if (seen.has(pair)) continue;
+    seen.add(pair);
     kinds.set(`${tree.modules[tree.module[node]]}\u0001${tree.names[tree.name[node]]}`, tree.kind[node]);
   }
   return kinds;

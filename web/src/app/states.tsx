@@ -104,7 +104,7 @@ export function StatusBar({ answer, nodes, allNodes, answeredAtMs, failing, onAl
           </>
         ) : (
           <>
-            {formatCount(nodes)} frames{" "}
+            {formatCount(nodes)} {nodes === 1 ? "frame" : "frames"}{" "}
             {allNodes && (
               <button type="button" class="link" onClick={() => onAllNodes(false)}>
                 show the largest only

@@ -1,5 +1,5 @@
 /**
- * From a tree and a window onto it to the rectangles that can be seen.
+ * From a tree and a viewport onto it to the rectangles that can be seen.
  *
  * The cost of one picture depends on what fits on the screen and not on the size of the profile: in
  * each visible row a binary search finds the first box, and boxes thinner than `minWidthPx` are
@@ -9,7 +9,7 @@
 import type { Tree } from "./tree.ts";
 
 /** The part of a tree that is looked at: values `[start, end)` by rows `[firstRow, lastRow]`. */
-export interface Window {
+export interface Viewport {
   readonly start: number;
   readonly end: number;
   readonly firstRow: number;
@@ -25,7 +25,7 @@ export interface Boxes {
   node: Int32Array;
   /** The last node of the run; equals `node` for a box that stands for itself. */
   last: Int32Array;
-  /** Left edge and width in CSS pixels, clipped to the window. */
+  /** Left edge and width in CSS pixels, clipped to the port. */
   x: Float64Array;
   width: Float64Array;
 }
@@ -40,29 +40,29 @@ export function emptyBoxes(capacity = 4096): Boxes {
   };
 }
 
-/** Fills `boxes` with what `window` shows of `tree` and returns it. */
-export function layoutBoxes(tree: Tree, window: Window, boxes: Boxes): Boxes {
+/** Fills `boxes` with what `port` shows of `tree` and returns it. */
+export function layoutBoxes(tree: Tree, port: Viewport, boxes: Boxes): Boxes {
   boxes.count = 0;
-  if (!(window.end > window.start)) return boxes;
-  const lastRow = Math.min(window.lastRow, tree.rowCount - 1);
-  for (let row = Math.max(0, window.firstRow); row <= lastRow; row++) {
-    layoutRow(tree, row, window, boxes);
+  if (!(port.end > port.start)) return boxes;
+  const lastRow = Math.min(port.lastRow, tree.rowCount - 1);
+  for (let row = Math.max(0, port.firstRow); row <= lastRow; row++) {
+    layoutRow(tree, row, port, boxes);
   }
   return boxes;
 }
 
-function layoutRow(tree: Tree, row: number, window: Window, boxes: Boxes): void {
-  const pxPerValue = window.widthPx / (window.end - window.start);
-  const minValue = window.minWidthPx / pxPerValue;
+function layoutRow(tree: Tree, row: number, port: Viewport, boxes: Boxes): void {
+  const pxPerValue = port.widthPx / (port.end - port.start);
+  const minValue = port.minWidthPx / pxPerValue;
   const rowEnd = tree.rowStart[row + 1];
-  let node = firstEndingAfter(tree, tree.rowStart[row], rowEnd, window.start);
-  while (node < rowEnd && tree.start[node] < window.end) {
+  let node = firstEndingAfter(tree, tree.rowStart[row], rowEnd, port.start);
+  while (node < rowEnd && tree.start[node] < port.end) {
     const last =
-      tree.total[node] >= minValue ? node : endOfSliver(tree, node, rowEnd, minValue, window.end);
-    const left = Math.max(tree.start[node], window.start);
-    const right = Math.min(tree.start[last] + tree.total[last], window.end);
+      tree.total[node] >= minValue ? node : endOfSliver(tree, node, rowEnd, minValue, port.end);
+    const left = Math.max(tree.start[node], port.start);
+    const right = Math.min(tree.start[last] + tree.total[last], port.end);
     if (right > left) {
-      push(boxes, node, last, (left - window.start) * pxPerValue, (right - left) * pxPerValue);
+      push(boxes, node, last, (left - port.start) * pxPerValue, (right - left) * pxPerValue);
     }
     node = last + 1;
   }

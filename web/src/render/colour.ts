@@ -44,10 +44,10 @@ export const PALETTES: Record<Theme, Palette> = {
   },
 };
 
-/** Hues in degrees: modules share 75..345, the kernel has 38, so red and orange mean kernel. */
+/** Hues in degrees: modules share 100..338, the kernel has 42, so red and orange mean kernel. */
 const MODULE_HUES = 18;
-const MODULE_HUE_FIRST = 82;
-const MODULE_HUE_STEP = 15;
+const MODULE_HUE_FIRST = 100;
+const MODULE_HUE_STEP = 14;
 const KERNEL_HUE = 42;
 
 interface Tone {

@@ -116,7 +116,7 @@ function paint(
     const isSliver = boxes.last[i] !== node;
     const matched = scene.matches !== null && anyMatch(scene.matches, node, boxes.last[i]);
     const dimmed = (scene.matches !== null && !matched) || tree.row[node] < zoomRow;
-    fillBox(context, box, isSliver ? styles.sliver() : styles.fill(node), {
+    fillBox(context, box, styles.fill(node), {
       alpha: dimmed ? 0.38 : 1,
       match: matched ? palette.match : null,
       hatch: !isSliver && tree.kind[node] === Kind.Other ? palette.mutedText : null,
@@ -220,18 +220,12 @@ class StyleCache {
   #tree: Tree | null = null;
   #theme: Theme = "light";
   readonly #fills = new Map<number, string>();
-  #sliver = "";
 
   use(tree: Tree, theme: Theme): void {
     if (tree === this.#tree && theme === this.#theme) return;
     this.#tree = tree;
     this.#theme = theme;
     this.#fills.clear();
-    this.#sliver = css(frameColour(theme, Kind.Special, "", ""));
-  }
-
-  sliver(): string {
-    return this.#sliver;
   }
 
   fill(node: number): string {

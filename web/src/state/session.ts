@@ -195,6 +195,8 @@ export class Session {
   #scheduleNext(): void {
     const busy = Object.values(this.#latest).some((latest) => latest.busy);
     if (busy || !this.#isLive() || this.#environment.isHidden()) return;
+    // A question that is wrong does not become right by being asked again.
+    if (this.#snapshot.flamegraph.error?.passing === false) return;
     this.#stopTimer();
     const tookMs = this.#environment.nowMs() - this.#askedAtMs;
     const waitMs = Math.max(LIVE_INTERVAL_MS - tookMs, tookMs / MAX_BUSY_SHARE - tookMs, 1_000);

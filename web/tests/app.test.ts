@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { formatDuration, formatNs, formatShare, formatValue, perTime } from "../src/app/format.ts";
+import { chartData, MAX_GROUPS, stacked } from "../src/app/series.ts";
+import type { Timeline } from "../src/state/index.ts";
+
+describe("numbers", () => {
+  const times: [ns: number, text: string][] = [
+    [0, "0 s"],
+    [12, "12 ns"],
+    [4_560, "4.56 µs"],
+    [10_101_010, "10.1 ms"],
+    [1_240_000_000, "1.24 s"],
+    [61e9, "1.02 min"],
+    [5_400e9, "1.5 h"],
+    [36_000_000e9, "10,000 h"],
+  ];
+  it.each(times)("%d ns is %s", (ns, text) => {
+    expect(formatNs(ns)).toBe(text);
+  });
+
+  it("writes other units too", () => {
+    expect(formatValue(1536, "bytes")).toBe("1.5 KiB");
+    expect(formatValue(1234567, "count")).toBe("1,234,567");
+  });
+
+  const shares: [part: number, whole: number, text: string][] = [
+    [0, 100, "0 %"],
+    [1, 0, "0 %"],
+    [1, 1e6, "< 0.01 %"],
+    [1234, 10_000, "12.3 %"],
+    [50, 10_000, "0.5 %"],
+    [100, 100, "100 %"],
+    [999_999, 1_000_000, "> 99.99 %"],
+    [9996, 10_000, "99.96 %"],
+  ];
+  it.each(shares)("%d of %d is %s", (part, whole, text) => {
+    expect(formatShare(part, whole)).toBe(text);
+  });
+
+  it("turns CPU time into cores", () => {
+    expect(perTime(20e9, "nanoseconds", 10_000)).toBe(2);
+    expect(perTime(20, "count", 10_000)).toBe(2);
+    expect(formatDuration(910_000)).toBe("15 min 10 s");
+    expect(formatDuration(90_000_000)).toBe("1 d 1 h");
+  });
+});
+
+function timeline(steps: number, groups: readonly (readonly [value: string, each: number])[]): Timeline {
+  return {
+    from_ms: 0,
+    until_ms: steps * 10_000,
+    step_ms: 10_000,
+    unit: "nanoseconds",
+    groups: groups.map(([value, each]) => ({ label: "service_name", value, values: Array(steps).fill(each), total: each * steps })),
+  };
+}
+
+describe("chartData", () => {
+  it("shows cores per step and closes the last one", () => {
+    const data = chartData(timeline(3, [["api", 20e9]]), false);
+    expect(data.edges).toEqual([0, 10, 20, 30]);
+    expect(data.series).toEqual([{ name: "api", isRest: false, rates: [2, 2, 2], average: 2 }]);
+  });
+
+  it("divides a cut last step by the time it covers", () => {
+    const cut = { ...timeline(2, [["api", 20e9]]), step_ms: 10_000, until_ms: 15_000 };
+    expect(chartData(cut, false).series[0].rates).toEqual([2, 4]);
+    expect(chartData(cut, false).edges).toEqual([0, 10, 15]);
+  });
+
+  it("leaves out the windows of a live range that are still being filled", () => {
+    expect(chartData(timeline(6, [["api", 1]]), true).edges).toEqual([0, 10, 20, 30, 40]);
+    const long = { ...timeline(6, [["api", 1]]), step_ms: 60_000, until_ms: 360_000 };
+    expect(chartData(long, true).edges.length).toBe(7);
+  });
+
+  it("sums the groups that are too many into one", () => {
+    const many = Array.from({ length: MAX_GROUPS + 5 }, (_, i) => [`s${i}`, 10e9] as const);
+    const data = chartData(timeline(1, many), false);
+    expect(data.series.length).toBe(MAX_GROUPS + 1);
+    expect(data.series.at(-1)).toMatchObject({ name: "5 more", isRest: true, rates: [5] });
+  });
+
+  it("copes with no groups at all", () => {
+    expect(chartData(timeline(3, []), true)).toEqual({ edges: [], series: [] });
+  });
+
+  it("stacks with the largest at the bottom", () => {
+    expect(stacked(chartData(timeline(2, [["a", 20e9], ["b", 10e9]]), false).series)).toEqual([[2, 2], [3, 3]]);
+  });
+});

@@ -1,0 +1,240 @@
+import { describe, expect, it } from "vitest";
+import { type Api, ApiError, createApi, type Environment, type Flamegraph, Latest, LIVE_INTERVAL_MS, Session, withoutService } from "../src/state/index.ts";
+
+/** Promises that are settled by hand, in any order. */
+class Desk<T> {
+  readonly questions: { arguments: readonly unknown[]; signal: AbortSignal; answer(value: T): void; fail(error: unknown): void }[] = [];
+
+  ask = (...everything: unknown[]): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const signal = everything.at(-1) as AbortSignal;
+      this.questions.push({ arguments: everything.slice(0, -1), signal, answer: resolve, fail: reject });
+    });
+}
+
+const settled = async () => {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+};
+
+describe("Latest", () => {
+  it("drops an answer that arrives after a newer question, and aborts its request", async () => {
+    const desk = new Desk<string>();
+    const latest = new Latest();
+    const seen: unknown[] = [];
+    const ask = () => latest.ask((signal) => desk.ask(signal), (outcome) => seen.push(outcome.ok ? outcome.value : outcome.error));
+    ask();
+    ask();
+    expect(desk.questions[0].signal.aborted).toBe(true);
+    desk.questions[1].answer("new");
+    await settled();
+    desk.questions[0].answer("old");
+    await settled();
+    expect(seen).toEqual(["new"]);
+    expect(latest.busy).toBe(false);
+  });
+
+  it("drops a late failure too, and everything after a cancel", async () => {
+    const desk = new Desk<string>();
+    const latest = new Latest();
+    const seen: unknown[] = [];
+    const ask = () => latest.ask((signal) => desk.ask(signal), (outcome) => seen.push(outcome));
+    ask();
+    ask();
+    desk.questions[0].fail(new Error("late"));
+    latest.cancel();
+    desk.questions[1].answer("cancelled");
+    await settled();
+    expect(seen).toEqual([]);
+  });
+});
+
+class FakePage implements Environment {
+  address = "";
+  hidden = false;
+  now = 1_000_000;
+  readonly history: string[] = [];
+  timers = new Map<number, { run: () => void; ms: number }>();
+  #back: () => void = () => undefined;
+  #visibility: () => void = () => undefined;
+  #next = 1;
+
+  readAddress = () => this.address;
+  writeAddress = (search: string, how: "push" | "replace") => {
+    if (how === "push") this.history.push(this.address);
+    this.address = search;
+  };
+  onBackOrForward = (listener: () => void) => void (this.#back = listener);
+  isHidden = () => this.hidden;
+  onVisibilityChange = (listener: () => void) => void (this.#visibility = listener);
+  setTimer = (run: () => void, ms: number) => {
+    this.timers.set(this.#next, { run, ms });
+    return this.#next++;
+  };
+  clearTimer = (timer: number) => void this.timers.delete(timer);
+  nowMs = () => this.now;
+
+  back(): void {
+    this.address = this.history.pop() ?? "";
+    this.#back();
+  }
+  show(hidden: boolean): void {
+    this.hidden = hidden;
+    this.#visibility();
+  }
+  runTimers(): void {
+    const due = [...this.timers.values()];
+    this.timers.clear();
+    for (const timer of due) timer.run();
+  }
+}
+
+const flame = (total: number): Flamegraph => ({ total }) as Flamegraph;
+
+function open(address = "") {
+  const page = new FakePage();
+  page.address = address;
+  const desk = new Desk<Flamegraph>();
+  const now = <T>(value: T) => () => Promise.resolve(value);
+  const rest = { rows: [], groups: [], unit: "nanoseconds", total: 0 } as never;
+  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"] };
+  const session = new Session(api, page);
+  session.start();
+  return { page, desk, session };
+}
+
+describe("Session", () => {
+  it("never shows an older answer over a newer one", async () => {
+    const { desk, session } = open();
+    session.setQuery('cpu{service_name="api"}');
+    desk.questions[1].answer(flame(2));
+    await settled();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    expect(session.snapshot.flamegraph.answer?.total).toBe(2);
+  });
+
+  it("keeps the last picture, marked stale, until the new one is there", async () => {
+    const { desk, session } = open();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    session.setQuery("cpu{a=\"b\"}");
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: true, loading: true, answer: { total: 1 } });
+    desk.questions[1].answer(flame(2));
+    await settled();
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: false, loading: false, answer: { total: 2 } });
+  });
+
+  it("refreshes a live range without calling the picture stale, and not a fixed one", async () => {
+    const { page, desk, session } = open();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    expect([...page.timers.values()].map((timer) => timer.ms)).toEqual([LIVE_INTERVAL_MS]);
+    page.runTimers();
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: false, loading: true, answer: { total: 1 } });
+    desk.questions[1].answer(flame(2));
+    await settled();
+    session.navigate({ from: "1760000000", until: "1760000900" });
+    desk.questions[2].answer(flame(3));
+    await settled();
+    expect(page.timers.size).toBe(0);
+  });
+
+  it("asks a slow server less often", async () => {
+    const { page, desk } = open();
+    page.now += 20_000;
+    desk.questions[0].answer(flame(1));
+    await settled();
+    expect([...page.timers.values()][0].ms).toBe(60_000);
+  });
+
+  it("stops while paused or hidden and goes on afterwards", async () => {
+    const { page, desk, session } = open();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    session.setPaused(true);
+    expect(page.timers.size).toBe(0);
+    session.setPaused(false);
+    expect(desk.questions.length).toBe(2);
+    page.hidden = true;
+    desk.questions[1].answer(flame(2));
+    await settled();
+    expect(page.timers.size).toBe(0);
+    page.show(false);
+    expect(desk.questions.length).toBe(3);
+  });
+
+  it("keeps the picture and goes on asking when the server goes away", async () => {
+    const { page, desk, session } = open();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    page.runTimers();
+    desk.questions[1].fail(new ApiError(0, "unreachable", "The server does not answer."));
+    await settled();
+    expect(session.snapshot.flamegraph).toMatchObject({ answer: { total: 1 }, error: { passing: true } });
+    expect(page.timers.size).toBe(1);
+    page.runTimers();
+    desk.questions[2].answer(flame(3));
+    await settled();
+    expect(session.snapshot.flamegraph).toMatchObject({ answer: { total: 3 }, error: null });
+  });
+
+  it("does not repeat a question that is wrong", async () => {
+    const { page, desk, session } = open("?query=cpu%7B");
+    desk.questions[0].fail(new ApiError(400, "bad_selector", "expected }", "Close the brace."));
+    await settled();
+    expect(session.snapshot.flamegraph.error?.hint).toBe("Close the brace.");
+    expect(page.timers.size).toBe(0);
+  });
+
+  it("goes back to the view before, and asks again only if other data are needed", async () => {
+    const { page, desk, session } = open();
+    session.navigate({ zoom: [1, 2] });
+    session.navigate({ search: "main" }, "replace");
+    expect(desk.questions.length).toBe(1);
+    page.back();
+    expect(session.snapshot.view).toMatchObject({ zoom: [], search: "" });
+    expect(desk.questions.length).toBe(1);
+    session.setQuery("mem{}");
+    page.back();
+    expect(session.snapshot.view.query).toBe("cpu{}");
+    expect(desk.questions.length).toBe(3);
+  });
+
+  it("offers services whatever service is chosen", () => {
+    expect(withoutService('cpu{service_name="api", zone="b"}')).toBe('cpu{zone="b"}');
+    expect(withoutService("cpu{")).toBe("cpu{}");
+  });
+});
+
+describe("createApi", () => {
+  const answering = (body: string, status = 200) => createApi((() => Promise.resolve(new Response(body, { status }))) as typeof fetch);
+  const { signal } = new AbortController();
+
+  it("carries the server's message and hint", async () => {
+    const api = answering('{"error":{"code":"bad_selector","message":"expected }","hint":"Close it."}}', 400);
+    await expect(api.top("cpu{", { from: "now-5m", until: "now" }, "function", 10, signal)).rejects.toMatchObject({
+      status: 400,
+      code: "bad_selector",
+      message: "expected }",
+      hint: "Close it.",
+      passing: false,
+    });
+  });
+
+  it("copes with errors that are no JSON, broken answers and silence", async () => {
+    await expect(answering("<html>", 502).profileTypes(signal)).rejects.toMatchObject({ status: 502, passing: true });
+    await expect(answering("{").profileTypes(signal)).rejects.toMatchObject({ code: "broken_answer", passing: true });
+    const silent = createApi((() => Promise.reject(new TypeError("refused"))) as typeof fetch);
+    await expect(silent.profileTypes(signal)).rejects.toMatchObject({ status: 0, code: "unreachable" });
+  });
+
+  it("writes parameters so that they cannot become others", async () => {
+    let asked = "";
+    const api = createApi(((url: string) => {
+      asked = url;
+      return Promise.resolve(new Response("{}"));
+    }) as typeof fetch);
+    await api.flamegraph('cpu{a="b&until=0"}', { from: "now-5m", until: "now" }, 0, signal);
+    expect(asked).toBe("/api/v1/flamegraph?query=cpu%7Ba%3D%22b%26until%3D0%22%7D&from=now-5m&until=now&max_nodes=0");
+  });
+});
