@@ -5,3 +5,4 @@ pub mod kernel;
 pub mod process;
 pub mod run;
 pub mod ship;
+pub mod symbolize;

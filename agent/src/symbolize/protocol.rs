@@ -1,0 +1,80 @@
+//! What parent and child say to each other: postcard messages behind a length of four bytes.
+//!
+//! Both are the same executable, so the format needs no versions; the first message proves that
+//! the other side is a worker at all.
+
+use serde::{Deserialize, Serialize};
+
+/// Largest message either way.
+pub(super) const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most addresses of one request.
+pub(super) const ADDRESSES_MAX: usize = 256;
+/// Longest function name; longer ones are cut.
+pub const NAME_BYTES_MAX: usize = 2048;
+/// Longest path of a source file; longer ones are cut.
+pub const FILE_BYTES_MAX: usize = 1024;
+/// Most functions that are inlined into each other at one address; the innermost are left out.
+pub const INLINED_MAX: usize = 127;
+
+/// A worker's first message.
+pub(super) const GREETING: u32 = 0x5374_6f6b;
+
+const _: () = assert!(NAME_BYTES_MAX * 4 < MESSAGE_BYTES_MAX);
+
+/// What holds the addresses of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Image {
+    /// An ELF file, passed along; its build id as text.
+    File(String),
+    /// The vdso, the worker's own; its build id as text.
+    Vdso(String),
+    /// The running kernel and its modules, by absolute addresses.
+    Kernel,
+}
+
+/// Asks for names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub image: Image,
+    /// Whether to look into debug information or only into symbol tables.
+    pub debug_info: bool,
+    /// Virtual offsets in a file, absolute addresses in the kernel.
+    pub addresses: Vec<u64>,
+}
+
+/// One function at an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Spot {
+    pub function: String,
+    pub file: String,
+    pub line: u32,
+}
+
+/// What an address means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meaning {
+    /// Whether debug information said so, rather than a symbol table.
+    pub from_debug_info: bool,
+    /// Innermost last.
+    pub spots: Vec<Spot>,
+}
+
+/// Why a whole request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Refusal {
+    /// No file came with the request.
+    NoFile,
+    /// The file is another build than the one asked for.
+    OtherBuild,
+    /// The file cannot be read as ELF.
+    Unreadable,
+    /// The answer would be larger than a message can be.
+    TooLarge,
+}
+
+/// Answers a request, an entry for each address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Meanings(Vec<Option<Meaning>>),
+    Refused(Refusal),
+}

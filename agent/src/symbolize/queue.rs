@@ -1,0 +1,134 @@
+//! Frames that wait for a name, by the image they lie in, so that a file is opened once for many.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use stoker_dag::{Frame, FrameId};
+
+use super::protocol::{ADDRESSES_MAX, Image};
+
+/// Most frames that wait.
+pub const QUEUED_FRAMES_MAX: usize = 16 * 1024;
+/// Most images that wait; each holds a file open.
+pub const QUEUED_IMAGES_MAX: usize = 192;
+
+/// Frames of one image, to be named together.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub image: Image,
+    pub file: Option<Arc<File>>,
+    /// Each frame and its address in the image.
+    pub frames: Vec<(Frame, u64)>,
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    jobs: FxHashMap<Image, Job>,
+    order: VecDeque<Image>,
+    /// Waiting, or with the worker.
+    pending: FxHashSet<FrameId>,
+}
+
+impl Queue {
+    pub(super) fn is_pending(&self, id: &FrameId) -> bool {
+        self.pending.contains(id)
+    }
+
+    /// Whether a frame of this image would fit.
+    pub(super) fn has_room(&self, image: &Image) -> bool {
+        let has_image = self.jobs.contains_key(image);
+        self.pending.len() < QUEUED_FRAMES_MAX && (has_image || self.jobs.len() < QUEUED_IMAGES_MAX)
+    }
+
+    /// Whether the image waits already, so that its file is known.
+    pub(super) fn holds(&self, image: &Image) -> bool {
+        self.jobs.contains_key(image)
+    }
+
+    pub(super) fn push(
+        &mut self,
+        image: &Image,
+        file: Option<Arc<File>>,
+        id: FrameId,
+        frame: (Frame, u64),
+    ) {
+        self.pending.insert(id);
+        let job = self.jobs.entry(image.clone()).or_insert_with(|| {
+            self.order.push_back(image.clone());
+            Job { image: image.clone(), file: None, frames: Vec::new() }
+        });
+        job.file = job.file.take().or(file);
+        job.frames.push(frame);
+    }
+
+    /// The next frames, at most as many as one request takes; the rest of the image queues up
+    /// again behind the others.
+    pub(super) fn pop(&mut self) -> Option<Job> {
+        let image = self.order.pop_front()?;
+        let mut job = self.jobs.remove(&image)?;
+        if job.frames.len() > ADDRESSES_MAX {
+            let frames = job.frames.split_off(ADDRESSES_MAX);
+            let rest = Job { image: image.clone(), file: job.file.clone(), frames };
+            self.jobs.insert(image.clone(), rest);
+            self.order.push_back(image);
+        }
+        Some(job)
+    }
+
+    /// The frame has its answer.
+    pub(super) fn done(&mut self, id: &FrameId) {
+        self.pending.remove(id);
+    }
+
+    /// Whether nothing waits and nothing is with the worker.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stoker_dag::BuildId;
+
+    use super::*;
+
+    fn frame(offset: u64) -> Frame {
+        let build_id: BuildId = "aabb".parse().expect("hexadecimal");
+        Frame::Native { build_id, offset }
+    }
+
+    fn push(queue: &mut Queue, image: &str, offset: u64) {
+        let frame = frame(offset);
+        queue.push(&Image::File(image.to_owned()), None, frame.id(), (frame, offset));
+    }
+
+    #[test]
+    fn images_take_turns() {
+        let mut queue = Queue::default();
+        for offset in 0..ADDRESSES_MAX as u64 + 1 {
+            push(&mut queue, "a", offset);
+        }
+        push(&mut queue, "b", 1000);
+        let popped: Vec<(Image, usize)> =
+            std::iter::from_fn(|| queue.pop()).map(|job| (job.image, job.frames.len())).collect();
+        let image = |name: &str| Image::File(name.to_owned());
+        assert_eq!(popped, [(image("a"), ADDRESSES_MAX), (image("b"), 1), (image("a"), 1)]);
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_drains() {
+        let mut queue = Queue::default();
+        for number in 0..QUEUED_IMAGES_MAX {
+            push(&mut queue, &number.to_string(), number as u64);
+        }
+        assert!(!queue.has_room(&Image::Kernel));
+        assert!(queue.has_room(&Image::File("0".to_owned())));
+        while let Some(job) = queue.pop() {
+            job.frames.iter().for_each(|(frame, _)| queue.done(&frame.id()));
+        }
+        assert!(queue.is_idle() && queue.has_room(&Image::Kernel));
+    }
+}

@@ -1,0 +1,191 @@
+//! The parent's side: takes frames, gives back definitions, never waits.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use stoker_dag::{Definition, Frame};
+
+use super::background::{Shared, run};
+use super::counters::SymbolizeCounters;
+use super::identity::{Place, file_of, place_of};
+use super::protocol::Image;
+use super::runner::Runner;
+use super::worker::WORKER_ARG;
+use crate::process::ProcessTable;
+
+/// How long a worker may take for one request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How workers are started and how long they may take.
+#[derive(Debug, Clone)]
+pub struct SymbolizerConfig {
+    /// The executable, whose `main` calls [`dispatch_worker`](super::dispatch_worker).
+    pub program: PathBuf,
+    /// Its arguments, [`WORKER_ARG`] first.
+    pub arguments: Vec<OsString>,
+    /// How long it may take for one request.
+    pub timeout: Duration,
+}
+
+impl Default for SymbolizerConfig {
+    /// This very executable, even after its file was replaced.
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("/proc/self/exe"),
+            arguments: vec![WORKER_ARG.into()],
+            timeout: REQUEST_TIMEOUT,
+        }
+    }
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// The meaning is known already.
+    Known(Definition),
+    /// It waits, or is being looked up; [`Symbolizer::answers`] tells when it is known.
+    Queued,
+    /// There is no name to be had: the frame names itself, has no symbols, or its file is gone.
+    Nameless,
+    /// The queue is full; ask again later.
+    Full,
+}
+
+/// Names frames in the background. Dropping it ends its thread and its worker.
+pub struct Symbolizer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Symbolizer {
+    /// Starts the thread that feeds workers made of this executable. A worker starts with the first
+    /// frame.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        Self::with_config(SymbolizerConfig::default())
+    }
+
+    /// Like [`Self::start`] with a worker executable of one's choice.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn with_worker(program: PathBuf, arguments: Vec<OsString>) -> io::Result<Self> {
+        Self::with_config(SymbolizerConfig { program, arguments, ..SymbolizerConfig::default() })
+    }
+
+    /// Like [`Self::start`] with everything of one's choice.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn with_config(config: SymbolizerConfig) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let background = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("symbolize".to_owned())
+            .spawn(move || run(&background, Runner::new(config)))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Asks for the meaning of `frame`, whose file `processes` opens if that is needed.
+    pub fn ask(&self, frame: &Frame, processes: &mut ProcessTable) -> Asked {
+        let Some(place) = place_of(frame, processes) else { return Asked::Nameless };
+        let id = frame.id();
+        let mut state = self.shared.lock();
+        if let Some(known) = state.cache.get(&id) {
+            state.counters.frames_cached += 1;
+            return known.map_or(Asked::Nameless, Asked::Known);
+        }
+        if state.queue.is_pending(&id) {
+            return Asked::Queued;
+        }
+        if !state.queue.has_room(&place.image) {
+            state.counters.frames_given_back += 1;
+            return Asked::Full;
+        }
+        let needs_file = needs_file(&place) && !state.queue.holds(&place.image);
+        let file = if needs_file { file_of(&place, processes) } else { None };
+        if needs_file && file.is_none() {
+            state.counters.frames_without_file += 1;
+            return Asked::Nameless;
+        }
+        state.counters.frames_asked += 1;
+        state.queue.push(&place.image, file, id, (frame.clone(), place.address));
+        self.shared.work.notify_one();
+        Asked::Queued
+    }
+
+    /// Asks for all `frames`. What is known already comes back with the next
+    /// [`answers`](Self::answers); what did not fit is returned, to be asked again later.
+    #[must_use = "frames that did not fit have to be asked again"]
+    pub fn ask_all(
+        &self,
+        frames: impl IntoIterator<Item = Frame>,
+        processes: &mut ProcessTable,
+    ) -> Vec<Frame> {
+        let mut given_back = Vec::new();
+        for frame in frames {
+            match self.ask(&frame, processes) {
+                Asked::Known(definition) => self.shared.lock().answers.push((frame, definition)),
+                Asked::Full => given_back.push(frame),
+                Asked::Queued | Asked::Nameless => {}
+            }
+        }
+        given_back
+    }
+
+    /// The definitions that have come since the last call.
+    #[must_use]
+    pub fn answers(&self) -> Vec<(Frame, Definition)> {
+        let answers = std::mem::take(&mut self.shared.lock().answers);
+        self.shared.work.notify_one();
+        answers
+    }
+
+    /// Waits until nothing is asked that has no answer, or `patience` is over; says which.
+    #[must_use]
+    pub fn wait_idle(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        while !state.queue.is_idle() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counters(&self) -> SymbolizeCounters {
+        self.shared.lock().counters
+    }
+
+    /// The process id of the worker, while one runs.
+    #[must_use]
+    pub fn worker_pid(&self) -> Option<u32> {
+        self.shared.lock().worker_pid
+    }
+}
+
+fn needs_file(place: &Place) -> bool {
+    matches!(place.image, Image::File(_))
+}
+
+impl Drop for Symbolizer {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing more to tell.
+            let _ = thread.join();
+        }
+    }
+}

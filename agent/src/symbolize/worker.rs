@@ -1,0 +1,90 @@
+//! The worker process: reads requests from its standard input, a socket, until there are no more.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::exit;
+use std::time::Duration;
+
+use super::channel::{receive, send};
+use super::limits::give_up;
+use super::namer::Namer;
+use super::protocol::{Answer, GREETING, Refusal, Request};
+
+/// The first argument that makes an executable a worker.
+pub const WORKER_ARG: &str = "symbolize-worker";
+
+/// A worker with nothing to do ends after this time, and gives back all its memory.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+/// One that has grown beyond [`HEAP_BYTES_SOFT`] ends sooner.
+const IDLE_MAX_LARGE: Duration = Duration::from_secs(2);
+/// Heap that is worth giving back soon.
+const HEAP_BYTES_SOFT: u64 = 40 * 1024 * 1024;
+/// Heap at which the worker drops its caches before it goes on.
+const HEAP_BYTES_HARD: u64 = 112 * 1024 * 1024;
+
+const _: () = assert!(HEAP_BYTES_HARD < super::limits::HEAP_BYTES_MAX);
+
+/// Becomes the worker if the first argument says so, and returns otherwise. To be called first
+/// thing in `main`, before a thread or a runtime is started.
+pub fn dispatch_worker() {
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == WORKER_ARG) {
+        run_worker();
+    }
+}
+
+/// Serves until the parent closes the socket or has nothing to ask for a while; never returns.
+pub fn run_worker() -> ! {
+    // What cannot be given up is no reason to leave the host without names.
+    let _ = give_up();
+    let code = match serve() {
+        Ok(()) => 0,
+        Err(_) => 1,
+    };
+    exit(code)
+}
+
+fn serve() -> io::Result<()> {
+    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    send(&stream, &GREETING, None)?;
+    let mut namer = Namer::new();
+    loop {
+        let heap = heap_bytes();
+        if heap > HEAP_BYTES_HARD {
+            // A fresh process is the one sure way to give memory back; the parent starts it.
+            return Ok(());
+        }
+        let patience = if heap > HEAP_BYTES_SOFT { IDLE_MAX_LARGE } else { IDLE_MAX };
+        stream.set_read_timeout(Some(patience))?;
+        let (request, file) = match receive::<Request>(&stream) {
+            Ok(received) => received,
+            Err(error) if is_over(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let answer = namer.answer(&request, file);
+        reply(&stream, &answer)?;
+    }
+}
+
+fn reply(stream: &UnixStream, answer: &Answer) -> io::Result<()> {
+    match send(stream, answer, None) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            send(stream, &Answer::Refused(Refusal::TooLarge), None)
+        }
+        sent => sent,
+    }
+}
+
+/// Nothing more to do: the parent is gone, or has not asked for a while.
+fn is_over(error: &io::Error) -> bool {
+    use io::ErrorKind::{TimedOut, UnexpectedEof, WouldBlock};
+    matches!(error.kind(), TimedOut | UnexpectedEof | WouldBlock)
+}
+
+/// Anonymous memory that is resident (`RssAnon` in proc_pid_status(5)).
+fn heap_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kilobytes = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
+    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+}
