@@ -1,0 +1,170 @@
+//! From a weighted DAG to the call tree: each frame becomes the functions that it means, outermost
+//! first, and siblings of one meaning become one box.
+
+use std::ops::Range;
+
+use stoker_dag::{
+    BoxIx, BoxLabel, CallTree, CallTreeBuilder, Frame, ModuleMap, NameIx, NameTable, NodeIx,
+    Profile,
+};
+
+use crate::naming::Naming;
+
+/// The call tree of `profile`, with names from its definitions and from `modules`. All but the first
+/// function of a frame are marked as inlined. Totals are exact; the order of boxes and what they say
+/// do not depend on the order in which the profile was filled.
+#[must_use]
+pub fn call_tree(profile: &Profile, modules: &ModuleMap) -> CallTree {
+    let naming = Naming { definitions: &profile.definitions, modules };
+    let mut builder = CallTreeBuilder::default();
+    let labels = FrameLabels::new(profile, naming, builder.names());
+    let wanted = nodes_with_samples(profile);
+    let mut boxes = vec![BoxIx::ROOT; profile.nodes.len()];
+    for (node, parent, frame) in profile.nodes.iter() {
+        if wanted[node.at()] {
+            boxes[node.at()] = labels
+                .of(frame.at())
+                .iter()
+                .fold(boxes[parent.at()], |at, label| builder.child(at, *label));
+        }
+    }
+    for (node, value, _) in profile.rows() {
+        builder.add(boxes[node.at()], value);
+    }
+    builder.finish()
+}
+
+/// Which nodes have samples of their own or above them.
+fn nodes_with_samples(profile: &Profile) -> Vec<bool> {
+    let mut wanted = vec![false; profile.nodes.len()];
+    for (node, _, _) in profile.rows() {
+        let mut at = node;
+        while at != NodeIx::ROOT && !wanted[at.at()] {
+            wanted[at.at()] = true;
+            at = profile.nodes.parent(at);
+        }
+    }
+    wanted
+}
+
+/// The boxes that each frame becomes, worked out once per frame.
+struct FrameLabels {
+    labels: Vec<BoxLabel>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl FrameLabels {
+    fn new(profile: &Profile, naming: Naming<'_>, names: &mut NameTable) -> Self {
+        let mut all = Self { labels: Vec::new(), ranges: Vec::with_capacity(profile.frames.len()) };
+        for (id, frame) in profile.frames.iter() {
+            let start = all.labels.len();
+            let definition = naming.definitions.get(&id);
+            let locations = definition.map_or(&[][..], |definition| &definition.locations);
+            let bare = bare_label(naming, frame, names);
+            if locations.is_empty() {
+                all.labels.push(bare);
+            }
+            for (depth, location) in locations.iter().enumerate() {
+                let name = match &*location.function {
+                    "" => bare.name,
+                    function => names.intern(function),
+                };
+                all.labels.push(BoxLabel {
+                    name,
+                    file: names.intern(&location.file),
+                    line: location.line,
+                    inlined: depth > 0,
+                    ..bare
+                });
+            }
+            all.ranges.push(start..all.labels.len());
+        }
+        all
+    }
+
+    fn of(&self, frame: usize) -> &[BoxLabel] {
+        &self.labels[self.ranges[frame].clone()]
+    }
+}
+
+fn bare_label(naming: Naming<'_>, frame: &Frame, names: &mut NameTable) -> BoxLabel {
+    let line = match frame {
+        Frame::Interpreted { line, .. } => *line,
+        _ => 0,
+    };
+    BoxLabel {
+        name: names.intern(&Naming::fallback(frame)),
+        module: names.intern(&naming.module(frame)),
+        file: NameIx::default(),
+        line,
+        kind: Naming::kind(frame),
+        inlined: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stoker_dag::{BoxKind, BuildId, Definition, DefinitionSource, Location};
+
+    fn native(offset: u64) -> Frame {
+        let build_id: BuildId = "aabb".parse().unwrap();
+        Frame::Native { build_id, offset }
+    }
+
+    fn location(function: &str, line: u32) -> Location {
+        Location { function: function.into(), file: "a.rs".into(), line }
+    }
+
+    fn define(profile: &mut Profile, frame: &Frame, locations: Vec<Location>) {
+        let definition =
+            Definition { source: DefinitionSource::AgentDwarf, locations: locations.into() };
+        profile.definitions.learn(frame.id(), definition);
+    }
+
+    fn shown(tree: &CallTree) -> Vec<(u32, String, u64, u64, bool)> {
+        (0..tree.len())
+            .map(|at| {
+                let (parent, label) = (tree.parent[at].0, tree.label[at]);
+                let name = tree.names.get(label.name).to_owned();
+                (parent, name, tree.self_value[at], tree.total[at], label.inlined)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_frame_becomes_its_functions_outermost_first() {
+        let mut profile = Profile::default();
+        let (main, hot) = (native(1), native(0x20));
+        profile.add_stack(&[main.clone(), hot.clone()], 30, 3);
+        profile.add_stack(&[main.clone(), native(0x30)], 5, 1);
+        define(&mut profile, &main, vec![location("main", 7)]);
+        define(&mut profile, &hot, vec![location("work", 9), location("push", 2)]);
+        let tree = call_tree(&profile, &ModuleMap::default());
+        assert_eq!(
+            shown(&tree),
+            [
+                (0, "all".into(), 0, 35, false),
+                (0, "main".into(), 0, 35, false),
+                (1, "0x30".into(), 5, 5, false),
+                (1, "work".into(), 0, 30, false),
+                (3, "push".into(), 30, 30, true),
+            ]
+        );
+        assert_eq!(tree.label[1].kind, BoxKind::Native);
+        assert_eq!(tree.label[1].line, 7);
+    }
+
+    #[test]
+    fn frames_of_one_function_are_one_box_and_nodes_without_samples_are_none() {
+        let mut profile = Profile::default();
+        for (offset, line) in [(1, 7), (2, 8)] {
+            define(&mut profile, &native(offset), vec![location("main", line)]);
+            profile.add_stack(&[native(offset)], 10, 1);
+        }
+        profile.add_stack(&[native(9)], 0, 0);
+        let tree = call_tree(&profile, &ModuleMap::default());
+        assert_eq!(tree.len(), 2);
+        assert_eq!((tree.total[1], tree.label[1].line), (20, 0));
+    }
+}

@@ -1,0 +1,96 @@
+//! What a query may take, and how it is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::error::QueryError;
+
+/// Bounds of one query. Each has a name in the answer to a query that exceeds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a query may take.
+    pub timeout: Duration,
+    /// Distinct series that a query may select, and groups that it may form.
+    pub max_series: usize,
+    /// Groups of rows (one per window, type and part) that a query may read.
+    pub max_windows: usize,
+    /// Distinct nodes that a folded profile may have.
+    pub max_nodes: usize,
+    /// Points per group of a timeline.
+    pub max_points: usize,
+    /// Points of all groups of a timeline together.
+    pub max_cells: usize,
+    /// Bytes of an answer.
+    pub max_answer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            max_series: 100_000,
+            max_windows: 4_000_000,
+            max_nodes: 8 << 20,
+            max_points: 11_000,
+            max_cells: 16 << 20,
+            max_answer_bytes: 512 << 20,
+        }
+    }
+}
+
+/// Tells a running query to stop: nobody waits for it, or its time is over.
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    asked: Arc<AtomicBool>,
+    timeout: Duration,
+    deadline: Option<Instant>,
+}
+
+impl Cancel {
+    /// Stops after `timeout`, or when asked to.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self {
+            asked: Arc::new(AtomicBool::new(false)),
+            timeout,
+            deadline: Instant::now().checked_add(timeout),
+        }
+    }
+
+    /// Asks the query to stop.
+    pub fn cancel(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the query to stop when the value is dropped: a handler holds it while it waits, and is
+    /// dropped when its client leaves.
+    #[must_use]
+    pub fn on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
+    }
+
+    /// Whether the query may go on.
+    ///
+    /// # Errors
+    /// When it may not: says why.
+    pub fn check(&self) -> Result<(), QueryError> {
+        if self.asked.load(Ordering::Relaxed) {
+            return Err(QueryError::Cancelled);
+        }
+        if self.deadline.is_some_and(|end| Instant::now() >= end) {
+            return Err(QueryError::timeout(self.timeout));
+        }
+        Ok(())
+    }
+}
+
+/// Cancels when dropped.
+#[derive(Debug)]
+pub struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,82 @@
+//! Queries: from a selector and a range to flame graphs, tables, timelines and lists of labels.
+//!
+//! A query visits the parts of the store that its range touches, sums rows by each part's dense
+//! nodes, carries every node once into a query-wide profile, and only then gives names to frames.
+//! So an answer does not depend on how rows are spread over parts or in which order they came, and
+//! totals are exact. Nothing here knows of HTTP; everything runs on the caller's thread, bounded by
+//! [`Limits`], until it is done or [`Cancel`] says stop.
+
+mod catalogue;
+mod error;
+mod flamegraph;
+mod fold;
+mod limits;
+mod memory;
+mod parts;
+mod scan;
+pub mod selector;
+pub mod time;
+mod timeline;
+mod top;
+
+use stoker_dag::UnixNanos;
+
+use crate::store::TimeRange;
+
+pub use catalogue::{
+    Labels, ProfileTypes, SeriesList, Values, labels, profile_types, series, values,
+};
+pub use error::{ErrorKind, QueryError};
+pub use flamegraph::{FlameColumns, FlameGraph, flamegraph};
+pub use fold::{Folded, fold};
+pub use limits::{Cancel, CancelOnDrop, Limits};
+pub use memory::{MemoryPart, MemoryParts};
+pub use parts::Parts;
+pub use scan::ScanStats;
+pub use selector::Selector;
+pub use timeline::{Timeline, TimelineGroup, TimelineOptions, timeline};
+pub use top::{Top, TopBy, TopEntry, top};
+
+/// What is asked of which time.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Which rows.
+    pub selector: Selector,
+    /// Whole windows.
+    pub range: TimeRange,
+}
+
+impl Query {
+    /// The query for `selector` over `[from, until)`, widened to windows.
+    ///
+    /// # Errors
+    /// When the range is empty or upside down.
+    pub fn new(selector: Selector, from: UnixNanos, until: UnixNanos) -> Result<Self, QueryError> {
+        let (from, until) = time::widened(from, until)?;
+        let range = TimeRange::new(from, until);
+        Ok(Self { selector, range })
+    }
+
+    /// The start, in Unix milliseconds.
+    #[must_use]
+    pub fn from_ms(&self) -> u64 {
+        self.range.from().0 / 1_000_000
+    }
+
+    /// The end, in Unix milliseconds.
+    #[must_use]
+    pub fn until_ms(&self) -> u64 {
+        self.range.until().0 / 1_000_000
+    }
+}
+
+/// What a query runs on and how far it may go.
+#[derive(Clone, Copy)]
+pub struct Engine<'a> {
+    /// Where the rows are.
+    pub parts: &'a dyn Parts,
+    /// What a query may take.
+    pub limits: &'a Limits,
+    /// When to stop early.
+    pub cancel: &'a Cancel,
+}

@@ -1,0 +1,233 @@
+//! Visiting the rows that a query selects: the part that all queries share.
+//!
+//! Labels are matched once per pair of (series, attributes) and part, never per row. A query that
+//! selects nothing although there are rows is told when that is because a label does not exist.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use stoker_dag::{LabelIx, LabelSet, SampleRow};
+use stoker_wire::Dictionary;
+
+use super::error::QueryError;
+use super::selector::MatchOp;
+use super::{Engine, Query};
+use crate::store::{PartView, WindowFacts, WindowRows};
+
+/// The label that host facts can be selected by.
+const HOST: &str = "host";
+/// How many rows are summed between two looks at the clock.
+const ROWS_BETWEEN_CHECKS: usize = 1 << 16;
+
+/// What a scan saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanStats {
+    /// Rows of the range and type.
+    pub rows_read: u64,
+    /// Rows that the selector accepts.
+    pub rows_selected: u64,
+    /// Groups of rows.
+    pub windows: usize,
+    /// Samples that the hosts lost, of all hosts that the selector's matchers on `host` accept.
+    pub lost_samples: u64,
+}
+
+/// What is done with selected rows.
+pub(super) trait Sink {
+    /// A part begins: nothing that was remembered of the last dictionary holds.
+    fn enter(&mut self, _dictionary: &Dictionary) {}
+
+    /// Sorts a pair of series and attributes, once per part; rows of the pair come with the number.
+    fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError>;
+
+    /// Takes a row.
+    fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32);
+
+    /// Whether it may go on after some rows.
+    fn check(&self) -> Result<(), QueryError> {
+        Ok(())
+    }
+}
+
+/// Brings every selected row to `sink`.
+pub(super) fn scan(
+    engine: Engine<'_>,
+    query: &Query,
+    sink: &mut dyn Sink,
+) -> Result<ScanStats, QueryError> {
+    let mut scan = Scan {
+        engine,
+        query,
+        stats: ScanStats::default(),
+        series: FxHashSet::default(),
+        names: BTreeSet::new(),
+    };
+    let mut failure = None;
+    let profile_type = query.selector.profile_type.as_ref();
+    engine.parts.visit(query.range, profile_type, &mut |part| match scan.part(part, sink) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    match failure {
+        Some(error) => Err(error),
+        None => scan.finish(),
+    }
+}
+
+struct Scan<'a> {
+    engine: Engine<'a>,
+    query: &'a Query,
+    stats: ScanStats,
+    series: FxHashSet<LabelSet>,
+    /// Names of labels and attributes of all rows that were read.
+    names: BTreeSet<Arc<str>>,
+}
+
+impl Scan<'_> {
+    fn part(&mut self, part: PartView<'_>, sink: &mut dyn Sink) -> Result<(), QueryError> {
+        self.engine.cancel.check()?;
+        self.facts(part.facts);
+        sink.enter(part.dictionary);
+        let mut pairs = Pairs::default();
+        for window in part.windows {
+            let wanted = self.query.selector.profile_type.as_ref();
+            if !self.query.range.holds(window.window)
+                || wanted.is_some_and(|wanted| *wanted != window.profile_type)
+            {
+                continue;
+            }
+            self.stats.windows += 1;
+            let limit = self.engine.limits.max_windows;
+            if self.stats.windows > limit {
+                return Err(QueryError::too_large("max_windows", limit, "reads too many windows"));
+            }
+            for rows in window.rows.chunks(ROWS_BETWEEN_CHECKS) {
+                self.engine.cancel.check()?;
+                self.rows(part.dictionary, (window, rows), &mut pairs, sink)?;
+                sink.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(
+        &mut self,
+        part: &Dictionary,
+        (window, rows): (&WindowRows, &[SampleRow]),
+        pairs: &mut Pairs,
+        sink: &mut dyn Sink,
+    ) -> Result<(), QueryError> {
+        self.stats.rows_read += rows.len() as u64;
+        for row in rows {
+            let class = match pairs.known(row) {
+                Some(class) => class,
+                None => {
+                    let class = self.classify(part, row, sink)?;
+                    pairs.learn(row, class);
+                    class
+                }
+            };
+            if let Some(class) = class {
+                self.stats.rows_selected += 1;
+                sink.row(part, window, row, class);
+            }
+        }
+        Ok(())
+    }
+
+    fn classify(
+        &mut self,
+        part: &Dictionary,
+        row: &SampleRow,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<u32>, QueryError> {
+        let (series, attributes) = (part.labels.get(row.series), part.labels.get(row.attributes));
+        for (name, _) in series.iter().chain(attributes.iter()) {
+            if !self.names.contains(name) {
+                self.names.insert(Arc::clone(name));
+            }
+        }
+        if !self.query.selector.accepts(series, attributes) {
+            return Ok(None);
+        }
+        if !self.series.contains(series) {
+            self.series.insert(series.clone());
+            let limit = self.engine.limits.max_series;
+            if self.series.len() > limit {
+                return Err(QueryError::too_large("max_series", limit, "selects too many series"));
+            }
+        }
+        sink.class(series, attributes).map(Some)
+    }
+
+    fn facts(&mut self, facts: &[WindowFacts]) {
+        let matchers = &self.query.selector.matchers;
+        for facts in facts.iter().filter(|f| self.query.range.holds(f.window)) {
+            let mut of_host = matchers.iter().filter(|m| m.name() == HOST);
+            if of_host.all(|matcher| matcher.accepts(&facts.host_name)) {
+                for lost in &facts.facts.lost {
+                    let sum = self.stats.lost_samples.saturating_add(lost.samples);
+                    self.stats.lost_samples = sum;
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Result<ScanStats, QueryError> {
+        if self.stats.rows_read == 0 || self.stats.rows_selected > 0 {
+            return Ok(self.stats);
+        }
+        let wants_a_value = |op| matches!(op, MatchOp::Equal | MatchOp::Regex);
+        let matchers = self.query.selector.matchers.iter();
+        let mut unknown = matchers
+            .filter(|m| wants_a_value(m.op()) && !m.accepts(""))
+            .filter(|m| !self.names.contains(m.name()));
+        match unknown.next() {
+            Some(matcher) => Err(unknown_label(matcher.name(), &self.names)),
+            None => Ok(self.stats),
+        }
+    }
+}
+
+/// The error for a label that no row has.
+pub(super) fn unknown_label(name: &str, known: &BTreeSet<Arc<str>>) -> QueryError {
+    let message = format!("nothing in this range has a label {name:?}");
+    let hint = if known.is_empty() {
+        "there are no samples in this range: widen it".to_owned()
+    } else {
+        let known: Vec<&str> = known.iter().map(|name| &**name).take(20).collect();
+        format!("labels in this range: {}", known.join(", "))
+    };
+    QueryError::not_found("unknown_label", message, hint)
+}
+
+/// What is known of the pairs of one part: a class where the pair is selected.
+#[derive(Default)]
+struct Pairs {
+    last: Option<((LabelIx, LabelIx), Option<u32>)>,
+    all: FxHashMap<(LabelIx, LabelIx), Option<u32>>,
+}
+
+impl Pairs {
+    fn known(&mut self, row: &SampleRow) -> Option<Option<u32>> {
+        let pair = (row.series, row.attributes);
+        match self.last {
+            Some((last, class)) if last == pair => return Some(class),
+            _ => {}
+        }
+        let class = *self.all.get(&pair)?;
+        self.last = Some((pair, class));
+        Some(class)
+    }
+
+    fn learn(&mut self, row: &SampleRow, class: Option<u32>) {
+        let pair = (row.series, row.attributes);
+        self.last = Some((pair, class));
+        self.all.insert(pair, class);
+    }
+}

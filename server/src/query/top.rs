@@ -1,0 +1,204 @@
+//! Top tables over a range: by function, by module, or by service.
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use stoker_dag::{LabelSet, ProfileType, SampleRow};
+use stoker_wire::Dictionary;
+
+use super::error::QueryError;
+use super::scan::{Sink, scan};
+use super::selector::value_of;
+use super::{Engine, Query, fold};
+use crate::store::WindowRows;
+
+/// The label that names services.
+const SERVICE: &str = "service_name";
+
+/// What the rows of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopBy {
+    /// Functions, each counted once per sample.
+    Function,
+    /// Modules, each counted once per sample.
+    Module,
+    /// Values of the label `service_name`.
+    Service,
+}
+
+impl TopBy {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Module => "module",
+            Self::Service => "service",
+        }
+    }
+
+    /// The table of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Function, Self::Module, Self::Service];
+        all.into_iter().find(|by| by.as_str() == text)
+    }
+}
+
+/// One row of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TopEntry {
+    /// Function, module or service.
+    pub name: String,
+    /// The function's module, else empty.
+    pub module: String,
+    /// Value that ends in it.
+    #[serde(rename = "self")]
+    pub self_value: u64,
+    /// Value of all samples that it has a part in.
+    pub total: u64,
+}
+
+/// A top table, as `docs/api.md` describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Top {
+    /// The selector, as it was understood.
+    pub query: String,
+    /// What values count.
+    pub profile_type: String,
+    /// What values are in.
+    pub unit: String,
+    /// Start of the range.
+    pub from_ms: u64,
+    /// End of the range.
+    pub until_ms: u64,
+    /// What the rows are.
+    pub by: &'static str,
+    /// The sum of all values.
+    pub total: u64,
+    /// How many samples.
+    pub samples: u64,
+    /// Samples that the selected hosts lost.
+    pub lost_samples: u64,
+    /// Rows before `limit`.
+    pub rows_total: usize,
+    /// In order of falling self, then total, then name.
+    pub rows: Vec<TopEntry>,
+}
+
+/// The `limit` first rows of the table; 0 gives all.
+///
+/// # Errors
+/// When the selector names no profile type, a limit bites, the query is cancelled, or the store
+/// cannot be read.
+pub fn top(engine: Engine<'_>, query: &Query, by: TopBy, limit: usize) -> Result<Top, QueryError> {
+    let profile_type = required_type(query)?;
+    let table = match by {
+        TopBy::Function => by_stack(engine, query, stoker_analysis::TopBy::Function)?,
+        TopBy::Module => by_stack(engine, query, stoker_analysis::TopBy::Module)?,
+        TopBy::Service => by_service(engine, query)?,
+    };
+    let rows_total = table.rows.len();
+    let kept = if limit == 0 { rows_total } else { limit };
+    Ok(Top {
+        query: query.selector.to_string(),
+        profile_type: profile_type.to_string(),
+        unit: profile_type.unit().to_owned(),
+        from_ms: query.from_ms(),
+        until_ms: query.until_ms(),
+        by: by.as_str(),
+        total: table.total,
+        samples: table.samples,
+        lost_samples: table.lost_samples,
+        rows_total,
+        rows: table.rows.into_iter().take(kept).collect(),
+    })
+}
+
+/// The profile type that sums and shares need: values of different types do not add.
+pub(super) fn required_type(query: &Query) -> Result<&ProfileType, QueryError> {
+    query.selector.profile_type.as_ref().ok_or_else(|| {
+        QueryError::input(
+            "missing_profile_type",
+            format!("the selector {} names no profile type", query.selector),
+            "put one before the braces: cpu{service_name=\"api\"}",
+        )
+    })
+}
+
+struct Table {
+    rows: Vec<TopEntry>,
+    total: u64,
+    samples: u64,
+    lost_samples: u64,
+}
+
+fn by_stack(
+    engine: Engine<'_>,
+    query: &Query,
+    by: stoker_analysis::TopBy,
+) -> Result<Table, QueryError> {
+    let folded = fold(engine, query)?;
+    let tree = stoker_analysis::call_tree(&folded.profile, &folded.modules);
+    let rows = stoker_analysis::top(&tree, by).into_iter();
+    Ok(Table {
+        rows: rows
+            .map(|row| TopEntry {
+                name: row.name,
+                module: row.module,
+                self_value: row.self_value,
+                total: row.total,
+            })
+            .collect(),
+        total: folded.profile.total(),
+        samples: folded.profile.samples(),
+        lost_samples: folded.stats.lost_samples,
+    })
+}
+
+fn by_service(engine: Engine<'_>, query: &Query) -> Result<Table, QueryError> {
+    let mut sink = ServiceSink::default();
+    let stats = scan(engine, query, &mut sink)?;
+    let ServiceSink { index, values, samples } = sink;
+    let mut rows: Vec<TopEntry> = index
+        .into_iter()
+        .map(|(name, class)| TopEntry {
+            name,
+            module: String::new(),
+            self_value: values[class as usize],
+            total: values[class as usize],
+        })
+        .collect();
+    rows.sort_by(|a, b| (b.total, &a.name).cmp(&(a.total, &b.name)));
+    Ok(Table {
+        total: values.iter().fold(0, |sum, value| sum.saturating_add(*value)),
+        rows,
+        samples,
+        lost_samples: stats.lost_samples,
+    })
+}
+
+#[derive(Default)]
+struct ServiceSink {
+    index: FxHashMap<String, u32>,
+    values: Vec<u64>,
+    samples: u64,
+}
+
+impl Sink for ServiceSink {
+    fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError> {
+        let service = value_of(SERVICE, series, attributes);
+        if let Some(&class) = self.index.get(service) {
+            return Ok(class);
+        }
+        let class = u32::try_from(self.values.len()).expect("fewer services than series");
+        self.index.insert(service.to_owned(), class);
+        self.values.push(0);
+        Ok(class)
+    }
+
+    fn row(&mut self, _: &Dictionary, _: &WindowRows, row: &SampleRow, class: u32) {
+        let value = &mut self.values[class as usize];
+        *value = value.saturating_add(row.value);
+        self.samples = self.samples.saturating_add(row.count);
+    }
+}
