@@ -30,6 +30,7 @@ describe("layers", () => {
     expect([...new Set(files.map(([path]) => path.split("/")[0]))].toSorted()).toEqual(Object.keys(ALLOWED).toSorted());
     expect(files.every(([path]) => path.split("/").length === 2)).toBe(true);
     expect(sources.length).toBeGreaterThan(20);
+    expect(sources.flatMap(([, text]) => imports(text)).length).toBeGreaterThan(40);
   });
 
   it.each(sources)("%s imports only what its layer may", (path, text) => {

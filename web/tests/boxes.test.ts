@@ -21,8 +21,8 @@ describe("layoutBoxes", () => {
     const y = nodeAt(tree, 2, 2);
     const boxes = visible(tree, y, 640, 0.5);
     expect(boxes.count).toBe(3);
-    expect([...boxes.x.slice(0, 3)]).toEqual([0, 0, 0]);
-    expect([...boxes.width.slice(0, 3)]).toEqual([640, 640, 640]);
+    expect(Array.from(boxes.x.slice(0, 3))).toEqual([0, 0, 0]);
+    expect(Array.from(boxes.width.slice(0, 3))).toEqual([640, 640, 640]);
   });
 
   it("never lays boxes over one another nor outside the window, whatever is zoomed", () => {

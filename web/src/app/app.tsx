@@ -268,13 +268,18 @@ function useSearchText(
   }, [search]);
   const change = (next: string, how: "push" | "replace") => {
     setText(next);
-    clearTimeout(timer.current);
-    const commit = () => {
-      written.current = next;
-      write(next, how);
+    window.clearTimeout(timer.current);
+    const commit = (what: string, as: "push" | "replace") => {
+      written.current = what;
+      write(what, as);
     };
-    if (how === "push") commit();
-    else timer.current = window.setTimeout(commit, SEARCH_DELAY_MS);
+    if (how === "push") {
+      // What was typed last belongs to the step before this one.
+      commit(text, "replace");
+      commit(next, "push");
+    } else {
+      timer.current = window.setTimeout(() => commit(next, "replace"), SEARCH_DELAY_MS);
+    }
   };
   return [text, change];
 }

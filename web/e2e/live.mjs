@@ -1,0 +1,454 @@
+// Clicks through the viewer in a real browser, on a real server with live data.
+//
+//   STOKER_URL=http://localhost:4040 npm run e2e
+//
+// Environment: STOKER_URL (default http://localhost:4040), CHROMIUM (default /usr/bin/chromium),
+// STOKER_E2E_WAIT_S (how long to wait for first samples, default 90). Prints one line per check and
+// `N passed, N failed` at the end; exit code 1 if any failed. Nothing is retried. Screenshots go to
+// web/e2e/shots/. What is drawn is read where assistive technology reads it: the summary and the
+// data attributes of the canvas; and from the canvas's own pixels.
+import { mkdirSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const base = (process.env.STOKER_URL ?? "http://localhost:4040").replace(/\/$/, "");
+const waitMs = Number(process.env.STOKER_E2E_WAIT_S ?? 90) * 1000;
+const shots = new URL("./shots/", import.meta.url).pathname;
+mkdirSync(shots, { recursive: true });
+
+let passed = 0;
+let failed = 0;
+
+/** Runs one check; `body` throws or returns a note. */
+async function check(name, body) {
+  try {
+    const note = await body();
+    passed++;
+    console.log(`ok    ${name}${note ? `  (${note})` : ""}`);
+    return true;
+  } catch (error) {
+    failed++;
+    console.log(`FAIL  ${name}\n        ${String(error?.message ?? error).split("\n").slice(0, 6).join("\n        ")}`);
+    return false;
+  }
+}
+
+function assert(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+function equal(actual, expected, what) {
+  assert(actual === expected, `${what}: ${JSON.stringify(actual)} is not ${JSON.stringify(expected)}`);
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+});
+
+const complaints = [];
+const foreign = [];
+
+/** A page whose errors and requests are watched; `expectErrors` for the check that provokes one. */
+async function newPage(options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1360, height: 860 },
+    colorScheme: "light",
+    permissions: ["clipboard-read", "clipboard-write"],
+    ...options,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  page.expectedStatus = null;
+  page.on("console", (message) => {
+    if (message.type() !== "error" && message.type() !== "warning") return;
+    if (page.expectedStatus && message.text().includes(`status of ${page.expectedStatus}`)) return;
+    complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== new URL(base).origin) foreign.push(request.url());
+  });
+  return page;
+}
+
+const graph = (page) => page.locator("#flamegraph");
+
+/** What the canvas says it shows. */
+async function picture(page) {
+  return graph(page).evaluate((canvas) => ({ ...canvas.dataset }));
+}
+
+/** Waits until `test` holds for what is drawn and gives it back. */
+async function drawn(page, what, test, timeoutMs = 15_000) {
+  const end = Date.now() + timeoutMs;
+  let last;
+  while (Date.now() < end) {
+    if (await graph(page).count()) {
+      last = await picture(page);
+      if (last.picture !== "" && test(last)) return last;
+    }
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`${what}; last drawn: ${JSON.stringify(last)}`);
+}
+
+/** The pixels of the canvas, as one string. */
+const pixels = (page) => graph(page).evaluate((canvas) => canvas.toDataURL());
+
+/** Rests until the same picture has stood for a while. */
+async function still(page) {
+  let before = "";
+  for (let i = 0; i < 40; i++) {
+    const now = JSON.stringify(await picture(page));
+    if (now === before) return;
+    before = now;
+    await page.waitForTimeout(250);
+  }
+  throw new Error("the picture does not come to rest");
+}
+
+async function shoot(page, name) {
+  await page.screenshot({ path: `${shots}${name}.png` });
+}
+
+/** A place on a box that is narrower than the whole and wide enough to click: found by hovering. */
+async function findBox(page) {
+  const bounds = await graph(page).boundingBox();
+  const root = await picture(page);
+  for (let row = 2; row < 14; row++) {
+    for (let part = 0.1; part < 1; part += 0.1) {
+      const at = { x: bounds.x + bounds.width * part, y: bounds.y + row * 20 + 10 };
+      if (at.y > bounds.y + bounds.height - 5) break;
+      await page.mouse.move(at.x, at.y);
+      await page.waitForTimeout(40);
+      const card = page.locator(".card");
+      if ((await card.count()) === 0) continue;
+      const share = Number.parseFloat((await card.locator("dd .share").first().innerText()).replace(/[<>]/g, ""));
+      if (share > 2 && share < 90) return { ...at, name: await card.locator(".card-name").innerText(), share, root };
+    }
+  }
+  throw new Error("no box between 2 % and 90 % of the width was found");
+}
+
+const page = await newPage();
+let box;
+
+await check("the page opens and announces itself", async () => {
+  const response = await page.goto(`${base}/`, { waitUntil: "domcontentloaded" });
+  equal(response?.status(), 200, "status");
+  assert((await page.title()).includes("Stoker"), "the title does not name Stoker");
+  return response?.headers()["content-security-policy"] ?? "no Content-Security-Policy sent";
+});
+
+const alive = await check("a live flame graph appears", async () => {
+  const seen = await drawn(page, "no flame graph", (p) => Number(p.nodes) > 3 && Number(p.boxes) > 3 && Number(p.total) > 0, waitMs);
+  assert(Number(seen.labels) > 0, "no box carries a label");
+  const colours = await graph(page).evaluate((canvas) => {
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    const found = new Set();
+    for (let i = 0; i < data.length; i += 4 * 97) found.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+    return found.size;
+  });
+  assert(colours > 3, `only ${colours} colours are on the canvas`);
+  return `${seen.nodes} frames, ${seen.boxes} boxes, ${seen.labels} labels`;
+});
+
+if (alive) {
+  await check("the timeline shows rates", async () => {
+    const plot = page.locator(".plot");
+    await plot.waitFor();
+    assert(Number(await plot.getAttribute("data-steps")) > 0, "no steps");
+    return `${await plot.getAttribute("data-steps")} steps, ${await plot.getAttribute("data-groups")} groups`;
+  });
+
+  await check("the table lists functions with shares", async () => {
+    const rows = page.locator(".functions tbody tr");
+    await rows.first().waitFor();
+    assert((await rows.first().innerText()).includes("%"), "no share in the first row");
+    return `${await rows.count()} rows`;
+  });
+
+  await check("the menus know the profile types and services", async () => {
+    const types = await page.getByLabel("Profile type").locator("option").allInnerTexts();
+    assert(types.includes("cpu"), `profile types: ${types}`);
+    const services = await page.getByLabel("Service", { exact: true }).locator("option").allInnerTexts();
+    assert(services.length > 1, "no service is offered");
+    return `${services.length - 1} services`;
+  });
+
+  await check("live: newer data replace older without a blank moment", async () => {
+    await page.evaluate(() => {
+      const canvas = document.getElementById("flamegraph");
+      window.blanks = 0;
+      const look = () => {
+        if (document.getElementById("flamegraph") !== canvas || Number(canvas.dataset.boxes) === 0) window.blanks++;
+        requestAnimationFrame(look);
+      };
+      look();
+    });
+    const before = await picture(page);
+    await drawn(page, "the range did not move", (p) => Number(p.untilMs) > Number(before.untilMs), 40_000);
+    equal(await page.evaluate(() => window.blanks), 0, "blank frames");
+  });
+
+  await check("pausing stops the refreshing", async () => {
+    await page.getByRole("button", { name: "Live", exact: true }).click();
+    await page.getByRole("button", { name: "Paused" }).waitFor();
+    const asked = [];
+    const note = (request) => request.url().includes("/api/v1/flamegraph") && asked.push(request.url());
+    page.on("request", note);
+    await page.waitForTimeout(7_000);
+    page.off("request", note);
+    equal(asked.length, 0, "requests while paused");
+  });
+
+  await check("hovering shows self, total, share, module and kind", async () => {
+    box = await findBox(page);
+    const card = await page.locator(".card").innerText();
+    for (const word of ["Total", "Self", "Kind", "%"]) assert(card.includes(word), `no ${word} in the card: ${card}`);
+    await shoot(page, "hover-light");
+    return `${box.name.slice(0, 60)}: ${box.share} %`;
+  });
+
+  await check("a click zooms, in the picture and in the address", async () => {
+    await page.mouse.click(box.x, box.y);
+    const seen = await drawn(page, "no zoom", (p) => p.zoom !== "" && p.picture !== box.root.picture);
+    equal(seen.zoom, box.name, "zoomed frame");
+    assert(new URL(page.url()).searchParams.has("zoom"), "no zoom in the address");
+    assert((await page.locator(".zoom-name").innerText()).includes("%"), "the note has no share");
+    await page.mouse.move(5, 5);
+    await shoot(page, "zoom-light");
+  });
+
+  await check("an ancestor stays clickable above the zoomed frame", async () => {
+    const depth = Number((await picture(page)).zoomDepth);
+    const bounds = await graph(page).boundingBox();
+    await page.mouse.click(bounds.x + bounds.width / 2, bounds.y + 20 * (depth - 1) + 10);
+    await drawn(page, "the caller is not zoomed", (p) => Number(p.zoomDepth) === depth - 1);
+  });
+
+  await check("back and forward walk through the zooms", async () => {
+    await page.goBack();
+    await drawn(page, "back did not zoom again", (p) => p.zoom === box.name);
+    await page.goBack();
+    await drawn(page, "back did not reset", (p) => p.zoom === "" && p.picture === box.root.picture);
+    await page.goForward();
+    await drawn(page, "forward did not zoom", (p) => p.zoom === box.name);
+  });
+
+  await check("reset shows everything again", async () => {
+    await page.getByRole("button", { name: "Reset zoom" }).click();
+    await drawn(page, "no reset", (p) => p.zoom === "" && p.picture === box.root.picture);
+  });
+
+  await check("search highlights and sums, each sample once", async () => {
+    await page.keyboard.press("/");
+    const word = box.name.replace(/[^A-Za-z0-9_]+/g, " ").trim().split(" ").sort((a, b) => b.length - a.length)[0];
+    const before = await pixels(page);
+    await page.keyboard.type(word);
+    const seen = await drawn(page, "nothing matches", (p) => Number(p.matchedFrames) > 0);
+    assert((await pixels(page)) !== before, "the picture did not change");
+    const share = Number.parseFloat((await page.locator("#search-result strong").innerText()).replace(/[^0-9.]/g, ""));
+    assert(share >= box.share - 0.1 && share <= 100, `share ${share} % of a frame that has ${box.share} %`);
+    await page.waitForFunction(() => new URL(location.href).searchParams.has("search"));
+    await shoot(page, "search-light");
+    return `"${word}": ${share} % in ${seen.matchedFrames} boxes`;
+  });
+
+  await check("search takes regular expressions and says when one is wrong", async () => {
+    const field = page.getByLabel("Search frames");
+    await field.fill("/(/");
+    await page.getByText("Not a regular expression yet.").waitFor();
+    await field.fill("/./");
+    await drawn(page, "/./ does not match every frame", (p) => Number(p.matchedFrames) === Number(p.nodes) - 1);
+    await field.fill("no such function anywhere");
+    await page.locator("#search-result strong").filter({ hasText: /^(≥ )?0 %$/ }).waitFor();
+    await page.keyboard.press("Escape");
+    equal(await field.inputValue(), "", "search after Escape");
+  });
+
+  await check("a row of the table searches for its function", async () => {
+    await page.locator(".functions tbody tr").first().click();
+    await drawn(page, "the function of the first row is not in the graph", (p) => Number(p.matchedFrames) > 0);
+    assert((await page.getByLabel("Search frames").inputValue()).startsWith('"'), "no exact search");
+    await page.goBack();
+    await drawn(page, "back did not clear the search", (p) => Number(p.matchedFrames) === 0);
+  });
+
+  await check("the keyboard selects, zooms and resets", async () => {
+    await graph(page).focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    const selected = (await drawn(page, "nothing is selected", (p) => p.selected !== "" && p.selected !== "all")).selected;
+    assert((await page.locator(".flame [aria-live]").innerText()).includes(selected.slice(0, 20)), "the selection is not announced");
+    await page.keyboard.press("Enter");
+    await drawn(page, "Enter does not zoom", (p) => p.zoom === selected);
+    await page.keyboard.press("Escape");
+    await drawn(page, "Escape does not reset", (p) => p.zoom === "" && p.selected === "");
+  });
+
+  await check("? opens the key map, Escape closes it", async () => {
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").waitFor();
+    await shoot(page, "help-light");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
+  });
+
+  await check("a drag across the timeline selects a range", async () => {
+    const over = await page.locator(".plot .u-over").boundingBox();
+    const y = over.y + over.height / 2;
+    const width = Number((await picture(page)).untilMs) - Number((await picture(page)).fromMs);
+    await page.mouse.move(over.x + over.width * 0.25, y);
+    await page.mouse.down();
+    await page.mouse.move(over.x + over.width * 0.6, y, { steps: 6 });
+    await page.mouse.move(over.x + over.width * 0.97, y, { steps: 6 });
+    await page.mouse.up();
+    await page.waitForFunction(() => /^\d+$/.test(new URL(location.href).searchParams.get("from") ?? ""));
+    const from = Number(new URL(page.url()).searchParams.get("from")) * 1000;
+    const seen = await drawn(page, "the graph is not of the brushed range", (p) => Number(p.fromMs) === from);
+    const selected = Number(seen.untilMs) - from;
+    assert(selected < width * 0.8 && selected > width * 0.6, `${selected} ms of ${width} ms were selected`);
+    await shoot(page, "brushed-light");
+    return `${selected / 1000} s of ${width / 1000} s`;
+  });
+
+  await check("a copied link draws exactly the same picture in a new page", async () => {
+    const spot = await findBox(page);
+    await page.mouse.click(spot.x, spot.y);
+    await drawn(page, "no zoom", (p) => p.zoom !== "");
+    await page.getByLabel("Search frames").fill("/[aeiou]/i");
+    await drawn(page, "no search", (p) => Number(p.matchedFrames) > 0);
+    await page.mouse.move(5, 5);
+    await page.evaluate(() => document.activeElement?.blur());
+    await still(page);
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByText("Link copied.").waitFor();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const parameters = new URL(link).searchParams;
+    for (const time of ["from", "until"]) assert(/^\d+$/.test(parameters.get(time) ?? ""), `${time} is not absolute in ${link}`);
+    const mine = await picture(page);
+    const other = await newPage();
+    await other.goto(link);
+    await drawn(other, "the link draws something else", (p) => p.picture === mine.picture);
+    await still(other);
+    const theirs = await picture(other);
+    for (const fact of ["nodes", "total", "boxes", "picture", "zoom", "zoomDepth", "matchedFrames", "fromMs", "untilMs"]) {
+      equal(theirs[fact], mine[fact], fact);
+    }
+    assert((await pixels(other)) === (await pixels(page)), "the pixels differ");
+    equal(await other.locator("#search-result").innerText(), await page.locator("#search-result").innerText(), "matched share");
+    await other.context().close();
+    return `${link.length} characters`;
+  });
+
+  await check("a service narrows graph, timeline and selector", async () => {
+    await page.goto(`${base}/`);
+    const whole = await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+    const menu = page.getByLabel("Service", { exact: true });
+    await menu.locator("option").nth(1).waitFor({ state: "attached" });
+    const value = await menu.locator("option").nth(1).getAttribute("value");
+    await menu.selectOption(value);
+    await page.waitForFunction(() => (new URL(location.href).searchParams.get("query") ?? "").includes("service_name="));
+    const narrowed = await drawn(page, "the graph did not change", (p) => p.total !== whole.total && Number(p.total) > 0);
+    assert((await page.getByLabel("Selector").inputValue()).includes(value.slice(1)), "the selector does not name the service");
+    return `${value.slice(1)}: ${narrowed.nodes} frames`;
+  });
+
+  await check("a wrong selector gets the server's message and hint, and is not asked again", async () => {
+    page.expectedStatus = 400;
+    await page.getByLabel("Selector").fill("cpu{service_name=");
+    await page.getByLabel("Selector").press("Enter");
+    await page.locator("#query-error bdi").first().waitFor();
+    const message = await page.locator("#query-error").innerText();
+    assert(message.length > 10, "no message");
+    await shoot(page, "wrong-selector-light");
+    await page.goBack();
+    await drawn(page, "back did not bring the graph", (p) => Number(p.nodes) > 3);
+    page.expectedStatus = null;
+    return message.replace(/\s+/g, " ").slice(0, 90);
+  });
+
+  await check("an empty range says what to do", async () => {
+    await page.goto(`${base}/?from=1000000000&until=1000000600`);
+    await page.getByText("No samples in this range yet.").first().waitFor();
+    await shoot(page, "empty-light");
+    await page.getByRole("button", { name: "Look at the last 24 hours" }).click();
+    await drawn(page, "24 hours show nothing", (p) => Number(p.nodes) > 3, 30_000);
+  });
+
+  await check("export offers pprof, collapsed and SVG of what is selected", async () => {
+    await page.goto(`${base}/`);
+    await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+    await page.getByRole("button", { name: "Export" }).click();
+    const links = await page.locator(".menu a").evaluateAll((all) => all.map((a) => a.href));
+    for (const format of ["pprof", "collapsed", "svg"]) {
+      const link = links.find((href) => href.includes(`format=${format}`));
+      assert(link, `no ${format}`);
+      assert(/from=\d+&until=\d+/.test(link), `${format} is not of a fixed range`);
+      const status = await page.evaluate(async (href) => (await fetch(href)).status, link);
+      equal(status, 200, `status of ${format}`);
+    }
+    await page.keyboard.press("Escape");
+  });
+
+  await check("the theme changes and stays after a reload", async () => {
+    const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+    const before = await pixels(page);
+    for (let i = 0; i < 3 && (await theme()) !== "dark"; i++) await page.getByRole("button", { name: /^Theme:/ }).click();
+    equal(await theme(), "dark", "theme");
+    await drawn(page, "no graph", () => true);
+    assert((await pixels(page)) !== before, "the canvas kept its colours");
+    await page.reload();
+    await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+    equal(await theme(), "dark", "theme after a reload");
+    await page.locator(".functions tbody tr").first().waitFor();
+    await shoot(page, "explore-dark");
+  });
+
+  await check("both themes of the system are followed", async () => {
+    for (const colorScheme of ["light", "dark"]) {
+      const other = await newPage({ colorScheme, deviceScaleFactor: 2 });
+      await other.goto(`${base}/`);
+      await drawn(other, "no graph", (p) => Number(p.nodes) > 3);
+      await other.locator(".functions tbody tr").first().waitFor();
+      equal(await other.evaluate(() => document.documentElement.dataset.theme), colorScheme, "theme");
+      const { ratio, width, shown } = await graph(other).evaluate((c) => ({ ratio: devicePixelRatio, width: c.width, shown: c.clientWidth }));
+      equal(width, Math.round(shown * ratio), "device pixels of the canvas");
+      await other.waitForTimeout(300);
+      await shoot(other, `explore-${colorScheme}-2x`);
+      await other.context().close();
+    }
+  });
+
+  await check("at 360 px nothing is wider than the screen, and a tap selects before it zooms", async () => {
+    for (const colorScheme of ["light", "dark"]) {
+      const phone = await newPage({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme });
+      await phone.goto(`${base}/`);
+      await drawn(phone, "no graph", (p) => Number(p.nodes) > 3);
+      const { wide, screen } = await phone.evaluate(() => ({ wide: document.documentElement.scrollWidth, screen: innerWidth }));
+      equal(wide, screen, "page width");
+      equal(screen, 360, "screen width");
+      await shoot(phone, `phone-${colorScheme}`);
+      await phone.getByRole("button", { name: "Live", exact: true }).tap();
+      const bounds = await graph(phone).boundingBox();
+      await phone.touchscreen.tap(bounds.x + 60, bounds.y + 30);
+      const selected = (await drawn(phone, "a tap selects nothing", (p) => p.selected !== "")).selected;
+      equal((await picture(phone)).zoom, "", "zoom after the first tap");
+      await phone.waitForTimeout(400);
+      const again = await graph(phone).boundingBox();
+      await phone.touchscreen.tap(again.x + 60, again.y + 30);
+      await drawn(phone, "the second tap does not zoom", (p) => p.zoom === selected);
+      await shoot(phone, `phone-zoom-${colorScheme}`);
+      await phone.context().close();
+    }
+  });
+}
+
+await check("no error or warning on the console", () => equal(complaints.join("\n"), "", "console"));
+await check("no request to another host", () => equal(foreign.join("\n"), "", "requests"));
+
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
