@@ -10,6 +10,7 @@ mod config;
 mod events;
 mod facts;
 mod identity;
+mod naming;
 mod pipeline;
 mod resolve;
 

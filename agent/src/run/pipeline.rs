@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
-use stoker_dag::{Frame, LabelIx, LabelSet, Module};
+use stoker_dag::{LabelIx, LabelSet};
 use stoker_wire::LostSamples;
 
 use super::clock::Clock;
 use super::config::AgentConfig;
 use super::events::process_event;
 use super::facts::HostCounters;
+use super::naming::Naming;
 use super::resolve::{resolve, stack_flags};
 use crate::aggregate::{Aggregator, AggregatorConfig, FlushFacts, StackKey};
 use crate::kernel::{
@@ -55,6 +56,7 @@ struct Work {
     processes: ProcessTable,
     aggregator: Aggregator,
     counters: HostCounters,
+    naming: Naming,
     clock: Clock,
     labels: FxHashMap<(u32, Comm), (Arc<ProcessMeta>, LabelIx, LabelIx)>,
     labels_epoch: u64,
@@ -77,13 +79,18 @@ impl Pipeline {
         if let Err(error) = processes.scan() {
             tracing::warn!(%error, "cannot list /proc; processes are learned as they are sampled");
         }
-        let own = config.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+        let own =
+            config.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let work = Work {
             host: Arc::clone(host),
             own_labels: own.collect(),
             processes,
-            aggregator: Aggregator::new(AggregatorConfig::at_frequency(config.frequency_hz), clock.now()),
+            aggregator: Aggregator::new(
+                AggregatorConfig::at_frequency(config.frequency_hz),
+                clock.now(),
+            ),
             counters: HostCounters::read(),
+            naming: Naming::start(),
             clock,
             labels: FxHashMap::default(),
             labels_epoch: 0,
@@ -117,6 +124,8 @@ impl Pipeline {
             tracing::warn!(%error, "sampling could not be switched off; it ends with this process");
         }
         self.drain();
+        let work = &mut self.work;
+        work.naming.finish(&mut work.aggregator, &mut work.processes);
         self.flush();
         self.tally
     }
@@ -124,6 +133,7 @@ impl Pipeline {
     fn drain(&mut self) {
         let work = &mut self.work;
         self.sampler.drain(&mut |event| work.take(&event));
+        work.naming.exchange(&mut work.aggregator, &mut work.processes);
     }
 
     fn flush(&mut self) {
@@ -196,17 +206,6 @@ impl Work {
         let key = StackKey::new(sample.pid, generation, flags, sample.user, sample.kernel);
         let (at, processes) = (self.clock.unix(sample.time_ns), &mut self.processes);
         self.aggregator.add(at, key, labels, || resolve(processes, sample));
-        for frame in self.aggregator.take_unnamed() {
-            self.name(&frame);
-        }
-    }
-
-    fn name(&mut self, frame: &Frame) {
-        if let Some(build_id) = frame.build_id()
-            && let Some((name, main_executable)) = self.processes.module(build_id)
-        {
-            self.aggregator.learn_module(build_id, Module { main_executable, name });
-        }
     }
 
     /// Series and attributes of a thread of a process.
@@ -217,7 +216,9 @@ impl Work {
         }
         let meta = self.processes.meta(pid);
         match self.labels.get(&(pid, comm)) {
-            Some((known, series, attributes)) if Arc::ptr_eq(known, &meta) => (*series, *attributes),
+            Some((known, series, attributes)) if Arc::ptr_eq(known, &meta) => {
+                (*series, *attributes)
+            }
             _ => {
                 self.counters.watch(&meta.cgroup);
                 let series = self.aggregator.labels(&self.series(&meta));
