@@ -16,11 +16,11 @@ export function formatValue(value: number, unit: string): string {
 export function formatNs(ns: number): string {
   if (ns === 0) return "0 s";
   if (ns < 1e3) return `${digits(ns)} ns`;
-  if (ns < 1e6) return `${digits(ns / 1e3)} µs`;
-  if (ns < 1e9) return `${digits(ns / 1e6)} ms`;
-  if (ns < 60e9) return `${digits(ns / 1e9)} s`;
-  if (ns < 3600e9) return `${digits(ns / 60e9)} min`;
-  return `${digits(ns / 3600e9)} h`;
+  if (ns < 1e6) return `${evenDigits(ns / 1e3)} µs`;
+  if (ns < 1e9) return `${evenDigits(ns / 1e6)} ms`;
+  if (ns < 60e9) return `${evenDigits(ns / 1e9)} s`;
+  if (ns < 3600e9) return `${evenDigits(ns / 60e9)} min`;
+  return `${evenDigits(ns / 3600e9)} h`;
 }
 
 function formatBytes(bytes: number): string {
@@ -38,12 +38,20 @@ export function formatCount(count: number): string {
   return Math.round(count).toLocaleString("en");
 }
 
-/** Three significant digits, no exponent, thousands grouped. */
+/** Three significant digits, no exponent, thousands grouped, no zeros at the end. */
 export function digits(value: number): string {
-  if (value === 0) return "0";
-  const magnitude = Math.floor(Math.log10(Math.abs(value)));
-  const decimals = Math.min(6, Math.max(0, 2 - magnitude));
-  return value.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: 0 });
+  return value.toLocaleString("en", { maximumFractionDigits: decimalsOf(value) });
+}
+
+/** The same with zeros at the end, so that columns of numbers line up. */
+export function evenDigits(value: number): string {
+  const decimals = decimalsOf(value);
+  return value.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals });
+}
+
+function decimalsOf(value: number): number {
+  if (value === 0) return 0;
+  return Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
 }
 
 /** A share in percent: `12.3 %`; never rounds something up to all or down to nothing. */
@@ -52,7 +60,8 @@ export function formatShare(part: number, whole: number): string {
   const percent = (part / whole) * 100;
   if (percent < 0.01) return "< 0.01 %";
   if (percent > 99.99 && part < whole) return "> 99.99 %";
-  return `${percent >= 99.95 || percent < 10 ? percent.toFixed(2).replace(/\.?0+$/, "") : percent.toFixed(1)} %`;
+  if (part === whole) return "100 %";
+  return `${percent.toFixed(percent < 10 || percent > 99.9 ? 2 : 1)} %`;
 }
 
 /** Value per wall time: nanoseconds become cores, anything else becomes a rate per second. */

@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { chartColour, chartSlots, css, type Rgb, type Theme } from "../render/index.ts";
 import type { Chart, Slot, Timeline } from "../state/index.ts";
-import { digits, formatClock, rateUnit } from "./format.ts";
+import { digits, evenDigits, formatClock, rateUnit } from "./format.ts";
 import { Name, Segments } from "./parts.tsx";
 import { type ChartData, chartData, type Series, stacked } from "./series.ts";
 import { touchBrush } from "./touch-brush.ts";
@@ -79,7 +79,7 @@ function Legend({ data, colours, step, onGroup }: LegendProps) {
           <button type="button" disabled={series.isRest || data.series.length === 1} title="Show only this" onClick={() => onGroup(series.name)}>
             <Swatch colour={colours[i]} />
             {series.isRest ? <span>{series.name}</span> : <Name text={series.name === "" ? (data.series.length === 1 ? "total" : "(none)") : series.name} maxChars={40} />}
-            <span class="number">{digits(step === null ? series.average : series.rates[step])}</span>
+            <span class="number">{evenDigits(step === null ? series.average : series.rates[step])}</span>
           </button>
         </li>
       ))}
