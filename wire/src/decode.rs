@@ -279,7 +279,11 @@ impl Decoder {
         Ok((frame, Definition { source, locations: locations?.into() }))
     }
 
-    fn row_groups(&self, groups: &[proto::Rows]) -> Result<Vec<RowGroup>, WireError> {
+    /// Rows over what was told so far. Storage keeps dictionary and rows in blocks of their own.
+    ///
+    /// # Errors
+    /// As [`Self::decode`], but the decoder remains usable: rows define nothing.
+    pub fn row_groups(&self, groups: &[proto::Rows]) -> Result<Vec<RowGroup>, WireError> {
         let rows = groups.iter().map(|group| group.node_delta.len()).sum();
         within("rows of a batch", rows, limits::MAX_BATCH_ROWS)?;
         groups.iter().map(|group| self.row_group(group)).collect()

@@ -1,0 +1,251 @@
+//! What callers of the store give and get.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
+use stoker_dag::{DefinitionMap, LabelIx, ModuleMap, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
+use stoker_wire::{Dictionary, HostFacts, Rebase};
+
+use super::error::StoreError;
+
+/// Whose data. It comes from the credential, never from the body of a request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(Arc<str>);
+
+impl TenantId {
+    /// The one tenant that there is today.
+    #[must_use]
+    pub fn default_tenant() -> Self {
+        Self("default".into())
+    }
+
+    /// The tenant of this name, which is also the name of its folders.
+    ///
+    /// # Errors
+    /// When the name is empty, long, or has other characters than `a-z`, `0-9`, `-`, `_`.
+    pub fn parse(name: &str) -> Result<Self, StoreError> {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
+            return Err(StoreError::TenantName(name.chars().take(80).collect()));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Names an agent's spool; it survives restarts of the agent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpoolId(pub [u8; 16]);
+
+impl fmt::Debug for SpoolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Where a batch comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchSource {
+    /// The spool: half of the dedup key.
+    pub spool_id: SpoolId,
+    /// Names the host for as long as its machine id lasts.
+    pub host_id: [u8; 16],
+    /// What the host calls itself.
+    pub host_name: Arc<str>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is on disk.
+    Durable,
+    /// It, or a later one of its spool, was on disk already; nothing was added.
+    Duplicate,
+}
+
+/// Where the entries of one stream's dictionary stand in the store's current log. Belongs to one
+/// stream dictionary and one tenant; the store starts it anew when the log changes.
+#[derive(Debug, Default)]
+pub struct StreamRebase {
+    pub(super) log: u64,
+    pub(super) rebase: Rebase,
+    /// The stream's series that the log has counted.
+    pub(super) series: FxHashSet<LabelIx>,
+}
+
+/// A half-open range of time, widened to whole windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeRange {
+    from: UnixNanos,
+    until: UnixNanos,
+}
+
+impl TimeRange {
+    /// All time.
+    pub const ALL: Self = Self { from: UnixNanos(0), until: UnixNanos(u64::MAX) };
+
+    /// `[from, until)`, widened outwards to windows.
+    #[must_use]
+    pub fn new(from: UnixNanos, until: UnixNanos) -> Self {
+        let last = UnixNanos(until.0.saturating_add(WINDOW_NS - 1)).window_start();
+        Self { from: from.window_start(), until: last }
+    }
+
+    /// The first window's start.
+    #[must_use]
+    pub fn from(&self) -> UnixNanos {
+        self.from
+    }
+
+    /// The end of the last window.
+    #[must_use]
+    pub fn until(&self) -> UnixNanos {
+        self.until
+    }
+
+    /// Whether a window that starts here lies within.
+    #[must_use]
+    pub fn holds(&self, window: UnixNanos) -> bool {
+        self.from <= window && window < self.until
+    }
+
+    /// Whether any window from `first` to `last` lies within.
+    #[must_use]
+    pub fn overlaps(&self, first: UnixNanos, last: UnixNanos) -> bool {
+        self.from <= last && first < self.until
+    }
+}
+
+/// One part of the answer to [`Store::visit`](super::Store::visit): rows and facts over a
+/// dictionary. Calls that follow one another may share a dictionary (a segment of several blocks);
+/// it is then at the same address.
+#[derive(Debug, Clone, Copy)]
+pub struct PartView<'a> {
+    /// What rows refer to.
+    pub dictionary: &'a Dictionary,
+    /// In order of profile type, then window.
+    pub windows: &'a [WindowRows],
+    /// In order of window.
+    pub facts: &'a [WindowFacts],
+}
+
+/// Rows of one window and profile type. One (series, attributes, node) may stand in several rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowRows {
+    /// When the window starts.
+    pub window: UnixNanos,
+    /// What values count.
+    pub profile_type: ProfileType,
+    /// In no promised order.
+    pub rows: Vec<SampleRow>,
+}
+
+/// What one batch said of its host's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowFacts {
+    /// The window that holds the batch.
+    pub window: UnixNanos,
+    /// Which host.
+    pub host_id: [u8; 16],
+    /// What it calls itself.
+    pub host_name: Arc<str>,
+    /// What it said.
+    pub facts: HostFacts,
+}
+
+/// What is known of frames and builds, tenant-wide: the winners over all that was ever stored.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// What frames mean.
+    pub definitions: DefinitionMap,
+    /// The files behind build ids.
+    pub modules: ModuleMap,
+}
+
+/// How a store is set up.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The data folder; it is made when it is not there.
+    pub dir: PathBuf,
+    /// A log with data is sealed when it is this old.
+    pub seal_after: Duration,
+    /// A log is sealed when it has this many bytes.
+    pub seal_bytes: u64,
+    /// A log is sealed when it has this many rows: they are held in memory until then.
+    pub seal_rows: u64,
+    /// Logs that may wait to be sealed before appends have to wait.
+    pub max_waiting_logs: usize,
+    /// Bytes of batches that may wait for the disk.
+    pub max_queued_bytes: u32,
+    /// How long an append waits for room before it is [`StoreError::Busy`].
+    pub busy_after: Duration,
+    /// Bytes of decoded segments that are kept in memory.
+    pub cache_bytes: usize,
+    /// Distinct series that a tenant may have in one log.
+    pub max_series: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("stoker-data"),
+            seal_after: Duration::from_secs(300),
+            seal_bytes: 64 << 20,
+            seal_rows: 4 << 20,
+            max_waiting_logs: 3,
+            max_queued_bytes: 64 << 20,
+            busy_after: Duration::from_secs(10),
+            cache_bytes: 256 << 20,
+            max_series: 100_000,
+        }
+    }
+}
+
+/// What the store counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreMetrics {
+    /// Batches that were made durable.
+    pub batches: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Batches that had been stored before.
+    pub duplicates: u64,
+    /// Bytes written to logs.
+    pub log_bytes: u64,
+    /// Syncs of logs; batches divided by this is the size of a group.
+    pub log_syncs: u64,
+    /// Logs that could not be written or synced.
+    pub log_failures: u64,
+    /// Logs that wait to be sealed.
+    pub logs_waiting: u64,
+    /// Segments that were written.
+    pub segments_sealed: u64,
+    /// Attempts to write a segment that failed.
+    pub seal_failures: u64,
+    /// Segments that there are.
+    pub segments: u64,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// Rows that they hold.
+    pub segment_rows: u64,
+    /// Segments that could not be read when asked.
+    pub read_failures: u64,
+    /// Files that were set aside as damaged when the store was opened.
+    pub set_aside: u64,
+    /// Frames that have a definition.
+    pub definitions: u64,
+}

@@ -1,0 +1,279 @@
+//! A log's content in memory: its dictionary, and the rows and facts of its durable batches.
+//!
+//! While the log is written the dictionary is that of the log's own encoder, so that the bytes of
+//! the log and the head can not differ in what an id means. After a restart it is the decoder's.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos};
+use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits, proto};
+
+use super::api::{BatchSource, PartView, SpoolId, StreamRebase, TimeRange, WindowFacts, WindowRows};
+
+/// The content of one log.
+#[derive(Debug)]
+pub struct Head {
+    /// The log's id.
+    pub log: u64,
+    /// When the first batch was encoded for the log.
+    pub since: OnceLock<Instant>,
+    dictionary: RwLock<HeadDictionary>,
+    rows: RwLock<HeadRows>,
+    told: Mutex<Told>,
+    /// Bytes in the log.
+    pub log_bytes: AtomicU64,
+    /// Rows encoded for the log, durable or not yet.
+    pub encoded_rows: AtomicU64,
+    /// Whether the log takes no more because writing it failed.
+    pub failed: Arc<AtomicBool>,
+    /// Whether the log's file is damaged and must be kept for people to look at.
+    pub damaged: AtomicBool,
+}
+
+/// Where the head's dictionary comes from.
+#[derive(Debug)]
+enum HeadDictionary {
+    /// The log is being written.
+    Written(Box<Encoder>),
+    /// The log was replayed.
+    Replayed(Box<Decoder>),
+}
+
+impl HeadDictionary {
+    fn get(&self) -> &Dictionary {
+        match self {
+            Self::Written(encoder) => encoder.dictionary(),
+            Self::Replayed(decoder) => decoder.dictionary(),
+        }
+    }
+}
+
+/// What a log's dictionary has come to, against the limits that its replay is held to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    strings: usize,
+    string_bytes: usize,
+    builds: usize,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    size: Size,
+    series: FxHashSet<LabelSet>,
+}
+
+/// Durable rows and facts.
+#[derive(Debug, Default)]
+pub struct HeadRows {
+    /// In order of (profile type, window).
+    pub windows: Vec<WindowRows>,
+    /// In order of window.
+    pub facts: Vec<WindowFacts>,
+    /// The highest sequence of each spool.
+    pub watermarks: FxHashMap<SpoolId, u64>,
+}
+
+/// What [`Head::encode`] gives.
+#[derive(Debug)]
+pub enum Encode {
+    /// To be written.
+    Encoded(Box<Encoded>),
+    /// The log's dictionary would exceed a limit: the log must not take this batch nor any other.
+    Full(WireError),
+    /// More series than one log may have.
+    TooManySeries,
+}
+
+impl Head {
+    /// The empty head of a new log.
+    pub fn new(log: u64) -> Self {
+        Self::of(log, HeadDictionary::Written(Box::default()), HeadRows::default())
+    }
+
+    /// The head of a log that was read.
+    pub fn replayed(log: u64, decoder: Decoder, rows: HeadRows, log_bytes: u64) -> Self {
+        let head = Self::of(log, HeadDictionary::Replayed(Box::new(decoder)), rows);
+        head.log_bytes.store(log_bytes, Ordering::Relaxed);
+        head
+    }
+
+    fn of(log: u64, dictionary: HeadDictionary, rows: HeadRows) -> Self {
+        Self {
+            log,
+            since: OnceLock::new(),
+            dictionary: RwLock::new(dictionary),
+            rows: RwLock::new(rows),
+            told: Mutex::default(),
+            log_bytes: AtomicU64::new(0),
+            encoded_rows: AtomicU64::new(0),
+            failed: Arc::default(),
+            damaged: AtomicBool::new(false),
+        }
+    }
+
+    /// Encodes a batch for the log. After [`Encode::Full`] the dictionary has entries that no record
+    /// tells of; the head can still be read and sealed.
+    pub fn encode(
+        &self,
+        source: &Dictionary,
+        body: &BatchBody,
+        rebase: &mut StreamRebase,
+        max_series: usize,
+    ) -> Encode {
+        if rebase.log != self.log {
+            *rebase = StreamRebase { log: self.log, ..StreamRebase::default() };
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.take_series(source, body, &mut rebase.series, max_series) {
+            return Encode::TooManySeries;
+        }
+        let mut dictionary = self.dictionary.write().unwrap_or_else(PoisonError::into_inner);
+        let HeadDictionary::Written(encoder) = &mut *dictionary else {
+            return Encode::Full(WireError::Malformed("the log is closed"));
+        };
+        let encoded = encoder.encode(source, body, &mut rebase.rebase);
+        if let Err(error) = told.size.grow(&encoded.batch, encoder.dictionary()) {
+            return Encode::Full(error);
+        }
+        self.since.get_or_init(Instant::now);
+        self.encoded_rows.fetch_add(body.row_count() as u64, Ordering::Relaxed);
+        Encode::Encoded(Box::new(encoded))
+    }
+
+    /// Adds a batch that is durable.
+    pub fn add(&self, source: &BatchSource, body: BatchBody) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).add(source, body);
+    }
+
+    /// Rows and facts as they are now.
+    pub fn rows(&self) -> RwLockReadGuard<'_, HeadRows> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `look` with the dictionary.
+    pub fn with_dictionary<R>(&self, look: impl FnOnce(&Dictionary) -> R) -> R {
+        look(self.dictionary.read().unwrap_or_else(PoisonError::into_inner).get())
+    }
+
+    /// Calls `visit` with what lies in the range, if anything does.
+    pub fn visit<B>(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        mut visit: impl FnMut(PartView<'_>) -> std::ops::ControlFlow<B>,
+    ) -> std::ops::ControlFlow<B> {
+        let rows = self.rows();
+        let facts = facts_in(&rows.facts, range);
+        let all = rows.windows.chunk_by(|a, b| a.profile_type == b.profile_type);
+        let wanted = all.filter(|run| profile_type.is_none_or(|t| run[0].profile_type == *t));
+        let parts: Vec<&[WindowRows]> =
+            wanted.map(|run| windows_in(run, range)).filter(|part| !part.is_empty()).collect();
+        self.with_dictionary(|dictionary| {
+            let first = parts.first().copied().unwrap_or_default();
+            if !(first.is_empty() && facts.is_empty()) {
+                visit(PartView { dictionary, windows: first, facts })?;
+            }
+            for windows in parts.iter().skip(1) {
+                visit(PartView { dictionary, windows, facts: &[] })?;
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+    }
+}
+
+impl HeadRows {
+    /// Adds a batch that is durable.
+    pub fn add(&mut self, source: &BatchSource, body: BatchBody) {
+        let window = body.start.window_start();
+        let held = self.watermarks.entry(source.spool_id).or_default();
+        *held = body.sequence.max(*held);
+        for group in body.rows.into_iter().filter(|group| !group.rows.is_empty()) {
+            self.window(group.profile_type, window, group.rows);
+        }
+        let at = self.facts.partition_point(|facts| facts.window <= window);
+        let (host_id, host_name) = (source.host_id, Arc::clone(&source.host_name));
+        self.facts.insert(at, WindowFacts { window, host_id, host_name, facts: body.facts });
+    }
+
+    fn window(&mut self, profile_type: ProfileType, window: UnixNanos, rows: Vec<SampleRow>) {
+        let key = |held: &WindowRows| (held.profile_type.as_str(), held.window)
+            .cmp(&(profile_type.as_str(), window));
+        match self.windows.binary_search_by(key) {
+            Ok(at) => self.windows[at].rows.extend(rows),
+            Err(at) => self.windows.insert(at, WindowRows { window, profile_type, rows }),
+        }
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.watermarks.is_empty()
+    }
+}
+
+impl Told {
+    /// Learns the series of a batch, unless that would be more than `max`. `known` are those of the
+    /// stream's series that were learned before. This comes before encoding: a batch that is refused
+    /// must leave no entry behind that the log does not tell of.
+    fn take_series(
+        &mut self,
+        source: &Dictionary,
+        body: &BatchBody,
+        known: &mut FxHashSet<LabelIx>,
+        max: usize,
+    ) -> bool {
+        let fresh: FxHashSet<LabelIx> = series(body).filter(|ix| !known.contains(ix)).collect();
+        let sets = fresh.iter().map(|ix| source.labels.get(*ix));
+        let new: FxHashSet<&LabelSet> = sets.filter(|set| !self.series.contains(*set)).collect();
+        if self.series.len() + new.len() > max {
+            return false;
+        }
+        self.series.extend(new.into_iter().cloned());
+        known.extend(fresh);
+        true
+    }
+}
+
+/// The series of a batch, with few repeats: rows are mostly in order of series.
+fn series(body: &BatchBody) -> impl Iterator<Item = LabelIx> {
+    let runs = body.rows.iter().flat_map(|group| group.rows.chunk_by(|a, b| a.series == b.series));
+    runs.map(|run| run[0].series)
+}
+
+impl Size {
+    fn grow(&mut self, batch: &proto::Batch, dictionary: &Dictionary) -> Result<(), WireError> {
+        self.strings += batch.strings.len();
+        self.string_bytes += batch.strings.iter().map(String::len).sum::<usize>();
+        self.builds += batch.builds.len();
+        let frames = dictionary.frames.len();
+        for (what, got, limit) in [
+            ("strings of a log", self.strings + 1, limits::MAX_STREAM_STRINGS),
+            ("bytes of a log's strings", self.string_bytes, limits::MAX_STREAM_STRING_BYTES),
+            ("builds of a log", self.builds, limits::MAX_STREAM_BUILDS),
+            ("frames of a log", frames, limits::MAX_STREAM_FRAMES),
+            ("nodes of a log", dictionary.nodes.len(), limits::MAX_STREAM_NODES),
+            ("label sets of a log", dictionary.labels.len(), limits::MAX_STREAM_LABEL_SETS),
+        ] {
+            if got > limit {
+                return Err(WireError::TooLarge { what, got, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The windows of one profile type that lie in the range.
+pub fn windows_in(windows: &[WindowRows], range: TimeRange) -> &[WindowRows] {
+    let from = windows.partition_point(|held| held.window < range.from());
+    let until = windows.partition_point(|held| held.window < range.until());
+    windows.get(from..until).unwrap_or_default()
+}
+
+/// The facts that lie in the range.
+pub fn facts_in(facts: &[WindowFacts], range: TimeRange) -> &[WindowFacts] {
+    let from = facts.partition_point(|held| held.window < range.from());
+    let until = facts.partition_point(|held| held.window < range.until());
+    facts.get(from..until).unwrap_or_default()
+}

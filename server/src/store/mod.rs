@@ -1,0 +1,43 @@
+//! The store: batches become durable here, and stay readable.
+//!
+//! It promises that what was acknowledged is there exactly once, whatever is killed when; that what
+//! cannot be read is named, not served as nothing; and that bytes on disk are believed only after
+//! their checksum was right. A batch goes into a write-ahead log and its head in memory
+//! (`log`, `head`), is made durable with its neighbours by one sync (`writer`), and later moves
+//! into an immutable segment (`sealer`, `segment`). Truth is in logs and segments only; the index
+//! (`catalogue`) is rebuilt from them. Every file goes through the `Disk` seam except the index's.
+//!
+//! Not here yet: compaction, rollups, retention, a disk quota, a bound on distinct attribute sets.
+
+mod api;
+mod blobs;
+mod cache;
+mod catalogue;
+mod catalogue_sled;
+mod disk;
+mod error;
+mod folder;
+mod handle;
+mod head;
+mod log;
+mod messages;
+mod names;
+mod open;
+mod recover_logs;
+mod records;
+mod sealer;
+mod segment;
+mod shared;
+mod tenant;
+mod writer;
+
+pub use api::{
+    Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, StreamRebase,
+    TenantId, TimeRange, WindowFacts, WindowRows,
+};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use error::StoreError;
+pub use folder::FOLDER_FORMAT;
+pub use handle::Store;
+pub use log::LOG_VERSION;
+pub use segment::SEGMENT_VERSION;

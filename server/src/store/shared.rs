@@ -1,0 +1,187 @@
+//! What the handles of a store and its two threads share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, Semaphore};
+
+use super::api::{StoreConfig, StoreMetrics, TenantId};
+use super::blobs::Blobs;
+use super::cache::Cache;
+use super::catalogue::Catalogue;
+use super::error::StoreError;
+use super::folder::{Folder, FolderLock};
+use super::head::Head;
+use super::tenant::{Parts, Tenant};
+
+/// The state of an open store.
+#[derive(Debug)]
+pub struct Shared {
+    /// How it is set up.
+    pub config: StoreConfig,
+    /// Where it is.
+    pub folder: Folder,
+    /// Segments' bytes.
+    pub blobs: Arc<dyn Blobs>,
+    /// Segments' blocks in memory.
+    pub cache: Cache,
+    /// Ids of logs and segments.
+    pub ids: Ids,
+    /// What is counted.
+    pub counters: Counters,
+    /// Room for batches that wait for the disk, in bytes.
+    pub room: Arc<Semaphore>,
+    /// A log was sealed.
+    pub sealed: Notify,
+    /// Whether the store takes no more.
+    pub closed: AtomicBool,
+    /// Whether logs are left as they are, to be replayed by the next open.
+    pub abandoned: AtomicBool,
+    tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
+    catalogue: Mutex<Option<Arc<dyn Catalogue>>>,
+    lock: Mutex<Option<FolderLock>>,
+}
+
+/// Ids that count up with the clock, so that they stay unique when all files are gone.
+#[derive(Debug, Default)]
+pub struct Ids(AtomicU64);
+
+impl Ids {
+    /// An id that no file has or had.
+    pub fn next(&self) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let clock = u64::try_from(clock).unwrap_or(0);
+        let next = |last: u64| Some(clock.max(last + 1));
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let (Ok(last) | Err(last)) = last;
+        clock.max(last + 1)
+    }
+
+    /// A file has this id.
+    pub fn seen(&self, id: u64) {
+        self.0.fetch_max(id, Ordering::Relaxed);
+    }
+}
+
+/// What is counted.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "described in StoreMetrics")]
+pub struct Counters {
+    pub batches: AtomicU64,
+    pub rows: AtomicU64,
+    pub duplicates: AtomicU64,
+    pub log_bytes: AtomicU64,
+    pub log_syncs: AtomicU64,
+    pub log_failures: AtomicU64,
+    pub segments_sealed: AtomicU64,
+    pub seal_failures: AtomicU64,
+    pub read_failures: AtomicU64,
+    pub set_aside: AtomicU64,
+}
+
+/// Adds to a counter.
+pub fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+impl Shared {
+    /// A store without tenants.
+    pub fn new(
+        config: StoreConfig,
+        folder: Folder,
+        lock: FolderLock,
+        blobs: Arc<dyn Blobs>,
+        catalogue: Option<Arc<dyn Catalogue>>,
+    ) -> Self {
+        Self {
+            folder,
+            blobs,
+            cache: Cache::new(config.cache_bytes),
+            ids: Ids::default(),
+            counters: Counters::default(),
+            room: Arc::new(Semaphore::new(config.max_queued_bytes as usize)),
+            sealed: Notify::new(),
+            closed: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            tenants: RwLock::default(),
+            catalogue: Mutex::new(catalogue),
+            lock: Mutex::new(Some(lock)),
+            config,
+        }
+    }
+
+    /// Every tenant.
+    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.values().cloned().collect()
+    }
+
+    /// A tenant that has stored something, or may.
+    pub fn find(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Adds a tenant.
+    pub fn add(&self, tenant: Tenant) -> Arc<Tenant> {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        let id = tenant.id.clone();
+        Arc::clone(tenants.entry(id).or_insert_with(|| Arc::new(tenant)))
+    }
+
+    /// The tenant, which is made when it is new.
+    pub fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, StoreError> {
+        if let Some(tenant) = self.find(id) {
+            return Ok(tenant);
+        }
+        self.folder.make_tenant(id)?;
+        let live = Arc::new(Head::new(self.ids.next()));
+        let parts = Parts { live, frozen: Vec::new(), sealed: Vec::new() };
+        Ok(self.add(Tenant::new(id.clone(), parts, Default::default())))
+    }
+
+    /// The index, unless it failed or the store is closed.
+    pub fn catalogue(&self) -> Option<Arc<dyn Catalogue>> {
+        self.catalogue.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of the index and of the folder, in this order.
+    pub fn release(&self) {
+        self.catalogue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Whether appends are refused.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// What was counted, and what there is.
+    pub fn metrics(&self) -> StoreMetrics {
+        let counters = &self.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut metrics = StoreMetrics {
+            batches: read(&counters.batches),
+            rows: read(&counters.rows),
+            duplicates: read(&counters.duplicates),
+            log_bytes: read(&counters.log_bytes),
+            log_syncs: read(&counters.log_syncs),
+            log_failures: read(&counters.log_failures),
+            segments_sealed: read(&counters.segments_sealed),
+            seal_failures: read(&counters.seal_failures),
+            read_failures: read(&counters.read_failures),
+            set_aside: read(&counters.set_aside),
+            ..StoreMetrics::default()
+        };
+        for tenant in self.tenants() {
+            let parts = tenant.parts();
+            metrics.logs_waiting += parts.frozen.len() as u64;
+            metrics.segments += parts.sealed.len() as u64;
+            metrics.segment_bytes += parts.sealed.iter().map(|s| s.length).sum::<u64>();
+            metrics.segment_rows += parts.sealed.iter().map(|s| s.footer.rows).sum::<u64>();
+            metrics.definitions += tenant.names.read(|names| names.definitions.len()) as u64;
+        }
+        metrics
+    }
+}
