@@ -17,7 +17,6 @@ mod binary;
 mod cgroup;
 mod counters;
 mod elf;
-mod elf_layout;
 mod entry;
 mod event;
 mod file_keeper;

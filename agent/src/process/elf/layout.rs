@@ -1,5 +1,7 @@
 //! Where the fields of ELF structures lie, for both classes (System V ABI, chapters 4 and 5).
 
+use super::header::Extent;
+
 /// 32 or 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -53,7 +55,32 @@ impl Class {
         }
     }
 
-    /// The offset of `e_phentsize`, which `e_phnum` follows.
+    /// `e_shoff`.
+    pub(super) fn sections_offset(self) -> Field {
+        match self {
+            Self::Bits32 => self.field(32),
+            Self::Bits64 => self.field(40),
+        }
+    }
+
+    pub(super) fn section_size(self) -> usize {
+        match self {
+            Self::Bits32 => 40,
+            Self::Bits64 => 64,
+        }
+    }
+
+    /// `sh_offset`, `sh_size` and `sh_addralign` of a section header.
+    pub(super) fn section_extent(self, bytes: &[u8]) -> Option<Extent> {
+        let [offset, size, align] = match self {
+            Self::Bits32 => [16, 20, 32],
+            Self::Bits64 => [24, 32, 48],
+        };
+        let value = |at| number(bytes, self.field(at));
+        Some(Extent { offset: value(offset)?, size: value(size)?, align: value(align)? })
+    }
+
+    /// The offset of `e_phentsize`, which `e_phnum`, `e_shentsize` and `e_shnum` follow.
     pub(super) fn header_tail(self) -> usize {
         match self {
             Self::Bits32 => 42,
