@@ -125,7 +125,7 @@ export function App({ session }: { session: Session }) {
         <LiveButton
           relative={relative}
           paused={snapshot.paused}
-          failing={failing}
+          failing={flamegraph.error !== null}
           onToggle={toggleLive}
           onGoLive={toggleLive}
         />
@@ -177,12 +177,12 @@ export function App({ session }: { session: Session }) {
         </button>
         {answer && <ExportMenu query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} />}
       </div>
-      <main class={`main ${flamegraph.stale ? "stale" : ""}`} aria-busy={flamegraph.stale}>
+      <main class={`main ${flamegraph.stale && !blocking ? "stale" : ""}`} aria-busy={flamegraph.stale}>
         {blocking ? (
           <ErrorState error={blocking} onRetry={() => session.refresh()} />
-        ) : !answer || !tree ? (
+        ) : !answer ? (
           <Notice kind="loading" title="Loading…" />
-        ) : empty ? (
+        ) : empty || !tree ? (
           <EmptyState
             filtered={(selector?.matchers.length ?? 0) > 0}
             live={relative}

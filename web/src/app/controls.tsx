@@ -226,7 +226,7 @@ export function LiveButton({ relative, paused, failing, onToggle, onGoLive }: Li
       </button>
     );
   }
-  const word = paused ? "Paused" : failing ? "No answer" : "Live";
+  const word = paused ? "Paused" : failing ? "No data" : "Live";
   return (
     <button
       type="button"

@@ -23,7 +23,8 @@ export interface Profile {
 
 export function useProfile(answer: Flamegraph | null): Profile {
   return useMemo(() => {
-    if (!answer) return { tree: null, error: null, kinds: new Map() };
+    // Without samples a server may leave out even the root.
+    if (!answer || answer.nodes.parent.length === 0) return { tree: null, error: null, kinds: new Map() };
     try {
       const tree = buildTree(answer);
       return { tree, error: null, kinds: kindsOf(tree) };
@@ -51,7 +52,7 @@ export interface Found {
   readonly matcher: Matcher | null;
   readonly matches: Matches | null;
   readonly message: string;
-  /** Matched share of what is zoomed, e.g. `12.3 %`; null without a search. */
+  /** Matched share, e.g. `12.3 %`, while zoomed of both the zoomed frame and everything; null without a search. */
   readonly share: string | null;
 }
 
@@ -71,10 +72,11 @@ export function useSearch(tree: Tree | null, term: string, zoom: number, pruned:
 
 /** Boxes that were pruned cannot match, so what is left is a lower bound and says so. */
 function shareText(tree: Tree, matches: Matches, zoom: number, pruned: boolean): string {
-  const weight = matchedWithin(tree, matches, zoom);
-  const share = formatShare(weight, tree.total[zoom]);
-  const bound = pruned && weight < tree.total[zoom] ? "≥ " : "";
-  return zoom === 0 ? `${bound}${share}` : `${bound}${share} of zoom`;
+  const share = (weight: number, whole: number) =>
+    `${pruned && weight < whole ? "≥ " : ""}${formatShare(weight, whole)}`;
+  const ofAll = share(matches.weight, tree.total[0]);
+  if (zoom === 0) return ofAll;
+  return `${share(matchedWithin(tree, matches, zoom), tree.total[zoom])} of zoom, ${ofAll} of all`;
 }
 
 export function useZoom(tree: Tree | null, path: readonly number[]): { node: number; lost: boolean } {

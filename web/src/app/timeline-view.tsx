@@ -28,7 +28,9 @@ const HEIGHT_PX = 116;
 const MIN_BRUSH_PX = 5;
 
 export function TimelineView(props: TimelineViewProps) {
-  const { answer } = props.slot;
+  // An old chart beside the reason why there is no new one would pass for the new one.
+  const wrong = props.slot.stale && props.slot.error !== null;
+  const answer = wrong ? null : props.slot.answer;
   const data = useMemo(() => (answer ? chartData(answer, props.live) : null), [answer, props.live]);
   const colours = useMemo(() => (data ? coloursOf(data, props.theme) : []), [data, props.theme]);
   const [cursor, setCursor] = useState<number | null>(null);
