@@ -14,7 +14,7 @@ use stoker_agent::run::Agent;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long the last batches may take to reach the server; what does not waits in the spool.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     stoker_agent::symbolize::dispatch_worker();
@@ -53,6 +53,7 @@ async fn sample_until_told(args: &args::Args) -> Result<()> {
         counted = report.tally.counted,
         lost = report.tally.lost,
         acked = report.shipped.samples_acked,
+        rows = report.shipped.rows_acked,
         waiting_batches = report.waiting_batches,
         "stopped"
     );

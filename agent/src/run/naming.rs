@@ -12,7 +12,7 @@ use crate::symbolize::Symbolizer;
 /// when a new dictionary is begun.
 const MAX_WAITING: usize = 64 << 10;
 /// How long the last names may take before the agent ends.
-const LAST_NAMES: Duration = Duration::from_millis(500);
+const LAST_NAMES: Duration = Duration::from_millis(400);
 
 /// Names on their way.
 pub(super) struct Naming {
