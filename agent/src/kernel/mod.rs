@@ -16,6 +16,8 @@
 //! Costs, limits and traps: `docs/kernel.md`.
 
 mod children;
+mod config;
+mod cost;
 mod cpus;
 mod error;
 mod event;
@@ -28,11 +30,15 @@ mod process_events;
 mod record;
 mod ring;
 mod sampler;
+mod stats;
 mod target;
 
+pub use config::SamplerConfig;
+pub use cost::CostHistogram;
 pub use error::KernelError;
 pub use event::{
     BuildId, Comm, FileId, KernelEvent, Mmap, Sample, SampleFlags, SampleSource, Target,
 };
 pub use preflight::{Check, preflight};
-pub use sampler::{CostHistogram, Sampler, SamplerConfig, SamplerStats};
+pub use sampler::Sampler;
+pub use stats::SamplerStats;

@@ -1,12 +1,14 @@
 //! The sampler: everything in this folder, started, drained and stopped as one.
 
-use std::time::Duration;
+use std::os::fd::AsFd as _;
 
 use aya::Ebpf;
-use stoker_ebpf_abi::{COST_BUCKET_SHIFT, COST_BUCKETS, Counters, names};
+use stoker_ebpf_abi::{Counters, names};
 
 use super::{
     children::Children,
+    config::{SamplerConfig, ring_bytes},
+    cost::CostHistogram,
     cpus,
     error::KernelError,
     event::{KernelEvent, SampleSource, Target},
@@ -16,78 +18,9 @@ use super::{
     perf::PerfEvent,
     preflight,
     process_events::ProcessEvents,
+    stats::SamplerStats,
     target,
 };
-
-/// What to sample and how.
-#[derive(Clone, Debug)]
-pub struct SamplerConfig {
-    /// Samples per second on each CPU.
-    pub frequency_hz: u32,
-    /// Whom to sample.
-    pub target: Target,
-    /// With a pid target: sample the children of its processes too, and theirs. A child's samples
-    /// from before the next drain are not taken.
-    pub follow_children: bool,
-    /// Memory for samples between two drains, rounded up to a power of two; `None` for 256 KiB per
-    /// CPU, between 1 and 16 MiB.
-    pub ring_bytes: Option<u32>,
-    /// How long an event is held back, so that older ones can still go before it.
-    pub merge_delay: Duration,
-    /// Count stacks in the kernel instead of sending them; needs a measuring build.
-    #[doc(hidden)]
-    pub count_in_kernel: bool,
-}
-
-impl Default for SamplerConfig {
-    fn default() -> Self {
-        Self {
-            frequency_hz: 19,
-            target: Target::All,
-            follow_children: true,
-            ring_bytes: None,
-            merge_delay: Duration::from_millis(10),
-            count_in_kernel: false,
-        }
-    }
-}
-
-/// What became of the samples since the start.
-///
-/// `fired = taken + lost + filtered + idle`, and `taken = delivered + pending + malformed` once the
-/// rings have been drained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SamplerStats {
-    /// Samples that the CPUs' running time called for: CPUs × seconds × frequency. More than fired
-    /// where a CPU's timer came late, or stood still while idle (hardware cycles).
-    pub expected: u64,
-    /// Times that the program ran.
-    pub fired: u64,
-    /// Samples put into the ring.
-    pub taken: u64,
-    /// Samples that found the ring full.
-    pub lost: u64,
-    /// Samples of tasks outside the target.
-    pub filtered: u64,
-    /// Samples of the idle task.
-    pub idle: u64,
-    /// Of taken and lost: samples whose user stack could not be read.
-    pub user_stack_failed: u64,
-    /// Samples handed to the sink of [`Sampler::drain`].
-    pub delivered: u64,
-    /// Samples held back until the next drain.
-    pub pending: u64,
-    /// Sample records that made no sense.
-    pub malformed: u64,
-    /// Process events that found a ring full.
-    pub process_events_lost: u64,
-    /// Process event records that made no sense.
-    pub process_events_malformed: u64,
-    /// Events delivered after younger ones.
-    pub late: u64,
-    /// Children of a pid target that could not be added because it was full.
-    pub children_missed: u64,
-}
 
 /// A running sampler. Dropping it detaches everything.
 pub struct Sampler {
@@ -119,7 +52,11 @@ impl Sampler {
         preflight::frequency(config.frequency_hz)?;
         let settings = target::config(&config.target)?;
         let cpus = cpus::online()?;
-        let mut ebpf = object::load(settings.target, ring_bytes(config.ring_bytes, cpus.len()))?;
+        let mut ebpf = object::load(
+            program(config),
+            settings.target,
+            ring_bytes(config.ring_bytes, cpus.len()),
+        )?;
         let mut maps = Maps::take(&mut ebpf, settings)?;
         let children = start_pids(config, &mut maps)?;
         let source = best_source(&cpus, config.frequency_hz)?;
@@ -234,7 +171,7 @@ impl Sampler {
     /// # Errors
     /// Where the kernel does not give the histogram.
     pub fn cost(&self) -> Result<Option<CostHistogram>, KernelError> {
-        Ok(self.maps.cost()?.map(|buckets| CostHistogram { buckets }))
+        Ok(self.maps.cost()?.map(CostHistogram::new))
     }
 
     fn switch_on(&mut self, cpus: &[u32]) -> Result<(), KernelError> {
@@ -282,52 +219,25 @@ impl Sampler {
     }
 }
 
-/// How long samples took in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CostHistogram {
-    buckets: Vec<u64>,
-}
-
-impl CostHistogram {
-    /// Number of samples.
-    #[must_use]
-    pub fn samples(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-
-    /// The duration in nanoseconds that `percent` of the samples stay at or below, to the width of
-    /// a bucket (32 ns); `None` where there are no samples, or it lies above what the histogram
-    /// tells apart.
-    #[must_use]
-    pub fn percentile_ns(&self, percent: u32) -> Option<u64> {
-        let rank = (self.samples() * u64::from(percent.min(100))).div_ceil(100).max(1);
-        let mut seen = 0;
-        let bucket = self.buckets.iter().position(|&count| {
-            seen += count;
-            seen >= rank
-        })?;
-        let upper = u64::try_from(bucket + 1).ok()?;
-        (bucket + 1 < COST_BUCKETS).then_some(upper << COST_BUCKET_SHIFT)
-    }
-}
-
 fn attach(
     ebpf: &mut Ebpf,
     config: &SamplerConfig,
     source: SampleSource,
     cpus: &[u32],
 ) -> Result<Vec<PerfEvent>, KernelError> {
-    let program = if config.count_in_kernel { object::load_counting(ebpf)? } else { names::SAMPLE };
-    object::with_program(ebpf, program, |program| {
-        let open = |&cpu| {
-            let failed = |doing| move |source| KernelError::Perf { doing, cpu, source };
-            let event = PerfEvent::sampling(source, cpu, config.frequency_hz)
-                .map_err(failed("open the sampling event"))?;
-            event.attach(program).map_err(failed("attach the sampling program"))?;
-            Ok(event)
-        };
-        cpus.iter().map(open).collect()
-    })
+    let program = object::program_fd(ebpf, program(config))?;
+    let open = |&cpu| {
+        let failed = |doing| move |source| KernelError::Perf { doing, cpu, source };
+        let event = PerfEvent::sampling(source, cpu, config.frequency_hz)
+            .map_err(failed("open the sampling event"))?;
+        event.attach(program.as_fd()).map_err(failed("attach the sampling program"))?;
+        Ok(event)
+    };
+    cpus.iter().map(open).collect()
+}
+
+fn program(config: &SamplerConfig) -> &'static str {
+    if config.count_in_kernel { names::SAMPLE_COUNTED } else { names::SAMPLE }
 }
 
 fn best_source(cpus: &[u32], frequency_hz: u32) -> Result<SampleSource, KernelError> {
@@ -341,29 +251,9 @@ fn start_pids(config: &SamplerConfig, maps: &mut Maps) -> Result<Option<Children
     Ok(Some(children))
 }
 
-/// Size of the sample ring: as asked or by the number of CPUs, a power of two within the bounds.
-fn ring_bytes(asked: Option<u32>, cpus: usize) -> u32 {
-    const PER_CPU: u32 = 256 << 10;
-    const MIN: u32 = 1 << 20;
-    const MAX: u32 = 16 << 20;
-    const ASKED_MIN: u32 = 64 << 10;
-    const ASKED_MAX: u32 = 256 << 20;
-    match asked {
-        Some(bytes) => bytes.clamp(ASKED_MIN, ASKED_MAX).next_power_of_two(),
-        None => {
-            let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
-            PER_CPU.saturating_mul(cpus).clamp(MIN, MAX).next_power_of_two()
-        }
-    }
-}
-
 /// `CLOCK_MONOTONIC`, the clock of all events.
 fn now_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
-
-#[cfg(test)]
-#[path = "sampler_tests.rs"]
-mod tests;

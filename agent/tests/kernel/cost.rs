@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use stoker_agent::kernel::{CostHistogram, Sampler, SamplerConfig, Target};
+use stoker_agent::kernel::{CostHistogram, KernelError, Sampler, SamplerConfig, Target};
 
 use crate::{
     check_conservation,
@@ -28,8 +28,10 @@ fn cost_per_sample() {
     for frames in [0, 26, 56, 116] {
         for count_in_kernel in [false, true] {
             let burner = Burner::with_frames(frames);
-            let Some(cost) = measure(&burner, count_in_kernel) else {
-                return skip(NAME, "STOKER_BPF_OBJECT names no measuring build");
+            let cost = match measure(&burner, count_in_kernel) {
+                Ok(Some(cost)) => cost,
+                Ok(None) => return skip(NAME, "STOKER_BPF_OBJECT names no measuring build"),
+                Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
             };
             // The start functions and main(), caller() and burn() besides.
             let way = if count_in_kernel { "counted in kernel" } else { "ring buffer" };
@@ -47,14 +49,14 @@ fn cost_per_sample() {
 }
 
 /// Two seconds of a burner at 2 kHz.
-fn measure(burner: &Burner, count_in_kernel: bool) -> Option<CostHistogram> {
+fn measure(burner: &Burner, count_in_kernel: bool) -> Result<Option<CostHistogram>, KernelError> {
     let config = SamplerConfig {
         frequency_hz: 2_000,
         target: Target::Pids(vec![burner.pid()]),
         count_in_kernel,
         ..SamplerConfig::default()
     };
-    let mut sampler = Sampler::start(&config).ok()?;
+    let mut sampler = Sampler::start(&config)?;
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(100));
         sampler.drain(&mut |_| ());
@@ -64,5 +66,5 @@ fn measure(burner: &Burner, count_in_kernel: bool) -> Option<CostHistogram> {
     if !count_in_kernel {
         check_conservation(&sampler.stats().unwrap());
     }
-    sampler.cost().unwrap()
+    sampler.cost()
 }

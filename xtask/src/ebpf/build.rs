@@ -76,6 +76,8 @@ fn flags(root: &Path, tools: &Tools) -> Result<String> {
     let mut flags = vec![
         format!("-Clinker={}", tools.linker.display()),
         "-Clink-arg=--btf".to_owned(),
+        // The registers' layout; the only one so far.
+        "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
         format!("--remap-path-prefix={}=/stoker", root.display()),
     ];
     for registry in registries()? {
