@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::selector::SelectorError;
+use super::selector::{Selector, SelectorError};
 use super::time::TimeError;
 use crate::store::StoreError;
 
@@ -83,6 +83,14 @@ impl QueryError {
         let hint = "narrow the range, add matchers, or start the server with a longer \
                     --query-timeout";
         Self::other(ErrorKind::Unavailable, "query_timeout", message, hint)
+    }
+
+    /// A selector without a profile type, where sums are asked for.
+    #[must_use]
+    pub fn missing_profile_type(selector: &Selector) -> Self {
+        let message = format!("the selector {selector} names no profile type");
+        let hint = "put one before the braces: cpu{service_name=\"api\"}";
+        Self::input("missing_profile_type", message, hint)
     }
 
     fn other(

@@ -36,7 +36,7 @@ pub fn fold(engine: Engine<'_>, query: &Query) -> Result<Folded, QueryError> {
     let stats = scan(engine, query, &mut sink)?;
     let mut folded = Folded { profile: sink.profile, modules: ModuleMap::default(), stats };
     engine.parts.names(&mut |names| folded.learn(names));
-    engine.cancel.check()?;
+    engine.progress.check()?;
     Ok(folded)
 }
 

@@ -1,7 +1,7 @@
 //! What a query may take, and how it is stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::QueryError;
@@ -39,20 +39,23 @@ impl Default for Limits {
     }
 }
 
-/// Tells a running query to stop: nobody waits for it, or its time is over.
+/// What a running query shares with those who wait for it: they tell it to stop, because nobody waits
+/// any more or its time is over, and it tells them how many rows it has read.
 #[derive(Debug, Clone)]
-pub struct Cancel {
+pub struct Progress {
     asked: Arc<AtomicBool>,
+    rows: Arc<AtomicU64>,
     timeout: Duration,
     deadline: Option<Instant>,
 }
 
-impl Cancel {
+impl Progress {
     /// Stops after `timeout`, or when asked to.
     #[must_use]
     pub fn after(timeout: Duration) -> Self {
         Self {
-            asked: Arc::new(AtomicBool::new(false)),
+            asked: Arc::default(),
+            rows: Arc::default(),
             timeout,
             deadline: Instant::now().checked_add(timeout),
         }
@@ -68,6 +71,17 @@ impl Cancel {
     #[must_use]
     pub fn on_drop(&self) -> CancelOnDrop {
         CancelOnDrop(self.clone())
+    }
+
+    /// Counts rows that were read.
+    pub fn add_rows(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// How many rows were read so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
     }
 
     /// Whether the query may go on.
@@ -87,7 +101,7 @@ impl Cancel {
 
 /// Cancels when dropped.
 #[derive(Debug)]
-pub struct CancelOnDrop(Cancel);
+pub struct CancelOnDrop(Progress);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {

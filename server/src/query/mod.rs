@@ -4,7 +4,7 @@
 //! nodes, carries every node once into a query-wide profile, and only then gives names to frames.
 //! So an answer does not depend on how rows are spread over parts or in which order they came, and
 //! totals are exact. Nothing here knows of HTTP; everything runs on the caller's thread, bounded by
-//! [`Limits`], until it is done or [`Cancel`] says stop.
+//! [`Limits`], until it is done or [`Progress`] says stop.
 
 mod catalogue;
 mod error;
@@ -29,7 +29,7 @@ pub use catalogue::{
 pub use error::{ErrorKind, QueryError};
 pub use flamegraph::{FlameColumns, FlameGraph, flamegraph};
 pub use fold::{Folded, fold};
-pub use limits::{Cancel, CancelOnDrop, Limits};
+pub use limits::{CancelOnDrop, Limits, Progress};
 pub use memory::{MemoryPart, MemoryParts};
 pub use parts::Parts;
 pub use scan::ScanStats;
@@ -77,6 +77,6 @@ pub struct Engine<'a> {
     pub parts: &'a dyn Parts,
     /// What a query may take.
     pub limits: &'a Limits,
-    /// When to stop early.
-    pub cancel: &'a Cancel,
+    /// When to stop early, and how far it came.
+    pub progress: &'a Progress,
 }

@@ -90,7 +90,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn part(&mut self, part: PartView<'_>, sink: &mut dyn Sink) -> Result<(), QueryError> {
-        self.engine.cancel.check()?;
+        self.engine.progress.check()?;
         self.facts(part.facts);
         sink.enter(part.dictionary);
         let mut pairs = Pairs::default();
@@ -107,7 +107,7 @@ impl Scan<'_> {
                 return Err(QueryError::too_large("max_windows", limit, "reads too many windows"));
             }
             for rows in window.rows.chunks(ROWS_BETWEEN_CHECKS) {
-                self.engine.cancel.check()?;
+                self.engine.progress.check()?;
                 self.rows(part.dictionary, (window, rows), &mut pairs, sink)?;
                 sink.check()?;
             }
@@ -123,6 +123,7 @@ impl Scan<'_> {
         sink: &mut dyn Sink,
     ) -> Result<(), QueryError> {
         self.stats.rows_read += rows.len() as u64;
+        self.engine.progress.add_rows(rows.len() as u64);
         for row in rows {
             let class = match pairs.known(row) {
                 Some(class) => class,

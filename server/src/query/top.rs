@@ -116,13 +116,8 @@ pub fn top(engine: Engine<'_>, query: &Query, by: TopBy, limit: usize) -> Result
 
 /// The profile type that sums and shares need: values of different types do not add.
 pub(super) fn required_type(query: &Query) -> Result<&ProfileType, QueryError> {
-    query.selector.profile_type.as_ref().ok_or_else(|| {
-        QueryError::input(
-            "missing_profile_type",
-            format!("the selector {} names no profile type", query.selector),
-            "put one before the braces: cpu{service_name=\"api\"}",
-        )
-    })
+    let profile_type = query.selector.profile_type.as_ref();
+    profile_type.ok_or_else(|| QueryError::missing_profile_type(&query.selector))
 }
 
 struct Table {

@@ -1,0 +1,28 @@
+//! pprof: the gzipped `profile.proto` that `go tool pprof` and most others read.
+//!
+//! Addresses are the virtual offsets in the ELF file (or the kernel), mappings carry build ids, and
+//! functions inlined into a location are its further lines. Every stack has two values: the number
+//! of samples, and the value in the profile type's unit.
+
+pub mod proto;
+mod write;
+
+use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
+
+pub use write::{message, write};
+
+/// What a pprof file says beside its stacks.
+pub struct PprofSource<'a> {
+    /// The stacks, with the definitions of their frames.
+    pub profile: &'a Profile,
+    /// What the module of a frame is called.
+    pub module: &'a dyn Fn(&Frame) -> String,
+    /// What values count.
+    pub profile_type: &'a ProfileType,
+    /// When the profile starts.
+    pub start: UnixNanos,
+    /// How long it is.
+    pub duration_ns: u64,
+    /// Where it comes from, for people.
+    pub comment: &'a str,
+}

@@ -1,0 +1,54 @@
+//! Flame graphs as SVG, drawn by inferno. The file is self-contained: its script zooms and searches.
+
+use std::io::Write;
+
+use inferno::flamegraph::{self, Direction, Options};
+use stoker_dag::{CallTree, ProfileType, prune};
+
+use crate::WriteError;
+use crate::collapsed;
+use crate::text::harmless;
+
+/// More boxes than a picture of any width can show; the smallest beyond them are summed.
+const MAX_BOXES: usize = 65_536;
+
+/// Draws `tree` as an icicle. Boxes say their value in milliseconds where the unit is nanoseconds;
+/// `title` and `subtitle` are shown above.
+///
+/// # Errors
+/// When `out` does not take the bytes.
+pub fn write(
+    tree: &CallTree,
+    profile_type: &ProfileType,
+    (title, subtitle): (&str, &str),
+    out: impl Write,
+) -> Result<(), WriteError> {
+    let mut lines = Vec::new();
+    collapsed::lines(&prune(tree, MAX_BOXES), |line| {
+        lines.push(line.to_owned());
+        Ok(())
+    })?;
+    if lines.is_empty() {
+        lines.push("[no samples] 1".to_owned());
+    }
+    let mut options = options(profile_type);
+    options.title = harmless(title).into_owned();
+    options.subtitle = Some(harmless(subtitle).into_owned());
+    let texts = lines.iter().map(String::as_str);
+    flamegraph::from_lines(&mut options, texts, out)?;
+    Ok(())
+}
+
+fn options(profile_type: &ProfileType) -> Options<'static> {
+    let mut options = Options::default();
+    let (unit, factor) = match profile_type.unit() {
+        "nanoseconds" => ("ms", 1e-6),
+        unit => (unit, 1.0),
+    };
+    options.count_name = unit.to_owned();
+    options.factor = factor;
+    options.direction = Direction::Inverted;
+    // One function has one colour, in every picture.
+    options.deterministic = true;
+    options
+}

@@ -1,0 +1,46 @@
+//! What the API needs of the rest of the server, as one narrow trait, so that tests run the whole
+//! API over parts in memory.
+
+use crate::query::Parts;
+
+use super::agents::AgentEntry;
+
+/// Whether a metric only ever grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Grows from the start of the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// One number that `/metrics` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, without the `_total` that counters get.
+    pub name: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// How it moves.
+    pub kind: MetricKind,
+    /// Its value now.
+    pub value: u64,
+}
+
+/// Where answers come from.
+pub trait Backend: Send + Sync + 'static {
+    /// The rows of the tenant that asks.
+    fn parts(&self) -> &dyn Parts;
+
+    /// The agents that have sent batches since the server started.
+    fn agents(&self) -> Vec<AgentEntry>;
+
+    /// What store and ingest count.
+    fn metrics(&self) -> Vec<Metric>;
+
+    /// Whether batches are taken and queries answered.
+    ///
+    /// # Errors
+    /// When not: one sentence that says why.
+    fn ready(&self) -> Result<(), String>;
+}

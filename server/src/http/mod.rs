@@ -1,0 +1,125 @@
+//! The HTTP API of `docs/api.md`, `/metrics`, health, and the viewer.
+//!
+//! Handlers only translate: parameters in, a query on a blocking thread, an answer or an error out.
+//! Every request passes the same gates in the same order: it is counted, its `Host` and `Origin` are
+//! checked (a page elsewhere must not read this server through a visitor's browser), and its answer
+//! gets the security headers. A query stops when its client leaves.
+
+mod agents;
+mod api;
+mod assets;
+mod backend;
+mod error;
+mod export;
+mod gate;
+mod metrics;
+mod params;
+mod run;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+
+use crate::query::Limits;
+
+pub use agents::{AgentEntry, UnwindCounts};
+pub use backend::{Backend, Metric, MetricKind};
+pub use error::ApiError;
+pub use gate::AllowedHosts;
+
+/// How the API is set up.
+#[derive(Debug, Clone, Default)]
+pub struct HttpConfig {
+    /// Which `Host` headers are answered.
+    pub allowed: AllowedHosts,
+    /// What one query may take.
+    pub limits: Limits,
+    /// Queries that run at a time; others wait their turn. 0 is one for each CPU and one more.
+    pub concurrent_queries: usize,
+}
+
+/// What handlers share.
+pub(crate) struct App {
+    backend: Arc<dyn Backend>,
+    allowed: AllowedHosts,
+    limits: Limits,
+    slots: Arc<Semaphore>,
+    metrics: metrics::HttpMetrics,
+}
+
+type Shared = Arc<App>;
+
+/// The whole HTTP side of a server over `backend`.
+pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
+    let slots = match config.concurrent_queries {
+        0 => std::thread::available_parallelism().map_or(2, usize::from) + 1,
+        slots => slots,
+    };
+    let app = Arc::new(App {
+        metrics: metrics::HttpMetrics::new(Arc::clone(&backend)),
+        backend,
+        allowed: config.allowed.clone(),
+        limits: config.limits,
+        slots: Arc::new(Semaphore::new(slots)),
+    });
+    // Files that are compressed already gain nothing from a second time.
+    let worth_it = DefaultPredicate::new()
+        .and(NotForContentType::const_new("application/octet-stream"))
+        .and(NotForContentType::const_new("font/"));
+    routes()
+        .fallback(fallback)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CompressionLayer::new().compress_when(worth_it))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
+        .layer(middleware::map_response(gate::add_security_headers))
+        .with_state(app)
+}
+
+fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/api/v1/profile-types", get(api::profile_types))
+        .route("/api/v1/labels", get(api::labels))
+        .route("/api/v1/labels/{name}/values", get(api::values))
+        .route("/api/v1/series", get(api::series))
+        .route("/api/v1/flamegraph", get(export::flamegraph))
+        .route("/api/v1/timeline", get(api::timeline))
+        .route("/api/v1/top", get(api::top))
+        .route("/api/v1/agents", get(agents::agents))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+}
+
+async fn healthz() -> &'static str {
+    "The server runs.\n"
+}
+
+async fn readyz(app: axum::extract::State<Shared>) -> Response {
+    match app.backend.ready() {
+        Ok(()) => "The server takes batches and answers queries.\n".into_response(),
+        Err(why) => (axum::http::StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response(),
+    }
+}
+
+async fn fallback(method: Method, uri: Uri, headers: axum::http::HeaderMap) -> Response {
+    let path = uri.path();
+    if path.starts_with("/api/") {
+        return ApiError::unknown_endpoint(path).into_response();
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return ApiError::wrong_method(&method, path).into_response();
+    }
+    assets::serve(path, &headers)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::wrong_method(&method, uri.path())
+}

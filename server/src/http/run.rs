@@ -1,0 +1,132 @@
+//! Running a query: on a thread that may block, in turn, with a deadline, until its client leaves;
+//! and one line of log for each.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Shared;
+use super::error::ApiError;
+use crate::query::{Engine, Progress, Query, QueryError, time};
+
+/// How long a query waits for its turn.
+const TURN: Duration = Duration::from_secs(10);
+
+/// An answer in bytes.
+pub(super) struct Answer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) content_type: &'static str,
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static(self.content_type);
+        ([(header::CONTENT_TYPE, content_type)], Body::from(self.bytes)).into_response()
+    }
+}
+
+/// Runs `work` and gives what it made.
+pub(super) async fn run(
+    app: &Shared,
+    endpoint: &'static str,
+    query: Query,
+    work: impl FnOnce(Engine<'_>, &Query) -> Result<Answer, ApiError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let turn = tokio::time::timeout(TURN, Arc::clone(&app.slots).acquire_owned());
+    let Ok(Ok(turn)) = turn.await else {
+        return Err(ApiError::busy());
+    };
+    let progress = Progress::after(app.limits.timeout);
+    let _stop = progress.on_drop();
+    let app = Arc::clone(app);
+    let job = tokio::task::spawn_blocking(move || {
+        let started = Instant::now();
+        let engine = Engine {
+            parts: app.backend.parts(),
+            limits: &app.limits,
+            progress: &progress,
+        };
+        let answer = work(engine, &query);
+        drop(turn);
+        let spent = started.elapsed();
+        app.metrics.query(endpoint, progress.rows(), spent, answer.as_ref().err());
+        log(endpoint, &query, progress.rows(), spent, &answer);
+        answer
+    });
+    match job.await {
+        Ok(answer) => Ok(answer?.into_response()),
+        Err(_) => Err(ApiError::internal("the query failed")),
+    }
+}
+
+fn log(
+    endpoint: &str,
+    query: &Query,
+    rows: u64,
+    spent: Duration,
+    answer: &Result<Answer, ApiError>,
+) {
+    let outcome = answer.as_ref().err().map_or("ok", ApiError::code);
+    let bytes = answer.as_ref().map_or(0, |answer| answer.bytes.len());
+    tracing::info!(
+        target: "stoker::query",
+        endpoint,
+        selector = %query.selector,
+        from = %time::rfc(query.range.from()),
+        until = %time::rfc(query.range.until()),
+        rows,
+        bytes,
+        ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX),
+        outcome,
+        "query"
+    );
+}
+
+/// `answer` as JSON, within the limit of an answer.
+pub(super) fn json(engine: Engine<'_>, answer: &impl Serialize) -> Result<Answer, ApiError> {
+    let bytes = bounded(engine, |out| {
+        serde_json::to_writer(out, answer).map_err(|error| ApiError::internal(&error.to_string()))
+    })?;
+    Ok(Answer { bytes, content_type: "application/json" })
+}
+
+/// What `write` wrote, unless that is more than an answer may have.
+pub(super) fn bounded(
+    engine: Engine<'_>,
+    write: impl FnOnce(&mut Bounded) -> Result<(), ApiError>,
+) -> Result<Vec<u8>, ApiError> {
+    let limit = engine.limits.max_answer_bytes;
+    let mut out = Bounded { bytes: Vec::new(), limit, is_over: false };
+    let written = write(&mut out);
+    if out.is_over {
+        return Err(QueryError::too_large("max_answer_bytes", limit, "has too large an answer").into());
+    }
+    written.map(|()| out.bytes)
+}
+
+/// Bytes up to a limit.
+pub(super) struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    is_over: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            self.is_over = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
