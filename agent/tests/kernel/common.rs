@@ -119,6 +119,7 @@ pub struct Seen {
     pub cgroup_id: u64,
     pub comm: String,
     pub user: Vec<u64>,
+    pub kernel: Vec<u64>,
 }
 
 /// Everything that a sampler said.
@@ -162,6 +163,7 @@ impl Recording {
                     cgroup_id: sample.cgroup_id,
                     comm: sample.comm.to_string_lossy().into_owned(),
                     user: sample.user.to_vec(),
+                    kernel: sample.kernel.to_vec(),
                 });
             }
             KernelEvent::Mmap(mmap) => return self.mmaps.push(mmap.clone()),

@@ -94,3 +94,47 @@ fn full_ring_is_counted() {
     assert!(stats.lost > 0, "{stats:?}");
     check_conservation(&stats);
 }
+
+#[test]
+fn many_short_processes_are_all_seen_in_order() {
+    // About 1.3 KiB of records each: the rings, 512 KiB per CPU at most, wrap around.
+    const PROCESSES: usize = 1_200;
+    let Some(_turn) = can_sample("many_short_processes_are_all_seen_in_order") else { return };
+    let mut pids = Vec::new();
+    let recording = while_doing(&config(Target::All), || {
+        for _ in 0..PROCESSES {
+            let mut child = Command::new("/bin/true").spawn().unwrap();
+            pids.push(child.id());
+            child.wait().unwrap();
+        }
+    });
+    assert_eq!(recording.stats.process_events_lost, 0);
+    assert_eq!(recording.stats.late, 0);
+    assert!(recording.in_order);
+    for pid in pids {
+        assert_eq!(recording.life_of(pid), ["fork", "exec", "exit"], "process {pid}");
+        let mapped = recording.mmaps.iter().filter(|mmap| mmap.pid == pid);
+        assert!(mapped.filter(|mmap| mmap.build_id.is_some()).count() >= 2, "program and libc");
+    }
+}
+
+#[test]
+fn kernel_stacks_come_with_the_user_stack_below() {
+    let Some(_turn) = can_sample("kernel_stacks_come_with_the_user_stack_below") else { return };
+    let mut child = Command::new("dd")
+        .args(["if=/dev/zero", "of=/dev/null", "bs=1M", "status=none"])
+        .spawn()
+        .unwrap();
+    let recording = record(&config(Target::Pids(vec![child.id()])), Duration::from_secs(1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    check_conservation(&recording.stats);
+    let in_kernel: Vec<_> =
+        recording.samples.iter().filter(|seen| !seen.kernel.is_empty()).collect();
+    assert!(in_kernel.len() * 2 > recording.samples.len(), "dd spends its time in the kernel");
+    // Kernel addresses are the upper half of the address space, user addresses the lower.
+    let is_kernel = |address: &u64| address >> 63 == 1;
+    assert!(in_kernel.iter().all(|seen| seen.kernel.iter().all(is_kernel)));
+    assert!(in_kernel.iter().all(|seen| !seen.user.is_empty()));
+    assert!(recording.samples.iter().all(|seen| !seen.user.iter().any(is_kernel)));
+}
