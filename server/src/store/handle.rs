@@ -6,21 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use stoker_dag::ProfileType;
-use stoker_wire::{BatchBody, Dictionary};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
-use super::api::{
-    Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, StreamRebase,
-    TenantId, TimeRange,
-};
+use super::api::{Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
+use super::append::roll;
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
-use super::head::Encode;
 use super::open::open;
 use super::sealer::{self, Seal};
 use super::shared::Shared;
-use super::tenant::{Tenant, is_due};
-use super::writer::{Command, Write, Writer};
+use super::writer::{Command, Writer};
 
 /// A store that is open. Clones are handles to the same one; when the last goes without
 /// [`Store::flush_and_close`], logs stay as they are and are replayed by the next open.
@@ -36,8 +31,6 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
     outcome: Mutex<Option<oneshot::Receiver<Result<(), StoreError>>>>,
 }
-
-type Reply = oneshot::Receiver<Result<Appended, StoreError>>;
 
 impl Store {
     /// Opens a data folder, which is made when it is not there.
@@ -80,117 +73,11 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Stores a batch. It is durable when this returns; when the returned future is dropped it may
-    /// become durable all the same. `rebase` belongs to `dictionary`, `tenant` and no other.
-    ///
-    /// # Errors
-    /// When the store is closed or cannot take more, when the batch exceeds a limit, or when it could
-    /// not be written. Then nothing of it is counted, and it can be sent again.
-    pub async fn append(
-        &self,
-        tenant: &TenantId,
-        source: &BatchSource,
-        dictionary: &Dictionary,
-        body: &BatchBody,
-        rebase: &mut StreamRebase,
-    ) -> Result<Appended, StoreError> {
-        let tenant = self.inner.shared.tenant(tenant)?;
-        let room = self.wait_for_room(&tenant, body).await?;
-        let reply = self.put_in_line(&tenant, source, (dictionary, body), rebase, room)?;
-        reply.await.unwrap_or(Err(StoreError::Closed))
+    pub(super) fn shared(&self) -> &Shared {
+        &self.inner.shared
     }
 
-    async fn wait_for_room(
-        &self,
-        tenant: &Tenant,
-        body: &BatchBody,
-    ) -> Result<OwnedSemaphorePermit, StoreError> {
-        let shared = &self.inner.shared;
-        let limit = shared.config.max_queued_bytes;
-        // What a batch takes while it waits, most of it rows; a huge one waits for all the room.
-        let bytes = u32::try_from(body.row_count().saturating_mul(64) + 4096).unwrap_or(limit);
-        let wait = async {
-            loop {
-                let sealed = shared.sealed.notified();
-                if tenant.waiting() < shared.config.max_waiting_logs || shared.is_closed() {
-                    break;
-                }
-                sealed.await;
-            }
-            Arc::clone(&shared.room).acquire_many_owned(bytes.min(limit)).await
-        };
-        match tokio::time::timeout(shared.config.busy_after, wait).await {
-            Ok(room) => room.map_err(|_| StoreError::Closed),
-            Err(_) => Err(StoreError::Busy { waiting: tenant.waiting() }),
-        }
-    }
-
-    /// Encodes a batch for the live log and puts it in line for the disk.
-    fn put_in_line(
-        &self,
-        tenant: &Arc<Tenant>,
-        source: &BatchSource,
-        (dictionary, body): (&Dictionary, &BatchBody),
-        rebase: &mut StreamRebase,
-        room: OwnedSemaphorePermit,
-    ) -> Result<Reply, StoreError> {
-        let shared = &self.inner.shared;
-        let writer = self.writer().ok_or(StoreError::Closed)?;
-        let (spool, sequence) = (source.spool_id, body.sequence);
-        let mut entry = tenant.enter();
-        // Looked at under the lock: closing freezes logs under it, and no log may come after.
-        if shared.is_closed() {
-            return Err(StoreError::Closed);
-        }
-        let is_stored = sequence <= tenant.watermark(spool);
-        let mut head = tenant.live();
-        let mut encoded = None;
-        if !is_stored && !entry.is_in_line(spool, sequence) {
-            let config = &shared.config;
-            let mut fresh = false;
-            if is_due(&head, config.seal_bytes, config.seal_rows, config.seal_after) {
-                head = self.roll(tenant, &entry, &writer);
-                fresh = true;
-            }
-            encoded = Some(loop {
-                match head.encode(dictionary, body, rebase, config.max_series) {
-                    Encode::Encoded(encoded) => break encoded,
-                    Encode::TooManySeries => {
-                        return Err(StoreError::TooManySeries { limit: config.max_series });
-                    }
-                    Encode::Full(error) if fresh => {
-                        head.failed.store(true, Ordering::Release);
-                        return Err(StoreError::TooLarge(error));
-                    }
-                    Encode::Full(_) => {
-                        head = self.roll(tenant, &entry, &writer);
-                        fresh = true;
-                    }
-                }
-            });
-            entry.put_in_line(spool, sequence, &head);
-        }
-        let (reply, answer) = oneshot::channel();
-        let (tenant, source) = (Arc::clone(tenant), source.clone());
-        let write = Write { tenant, head, source, sequence, encoded, room, reply };
-        writer.send(Command::Write(Box::new(write))).map_err(|_| StoreError::Closed)?;
-        Ok(answer)
-    }
-
-    /// Freezes the live log and gives the one that takes its place.
-    fn roll(
-        &self,
-        tenant: &Arc<Tenant>,
-        entry: &std::sync::MutexGuard<'_, super::tenant::Entry>,
-        writer: &mpsc::Sender<Command>,
-    ) -> Arc<super::head::Head> {
-        let head = tenant.freeze(entry, self.inner.shared.ids.next());
-        // A writer that is gone leaves the log to the next open.
-        let _ = writer.send(Command::Freeze(Seal { tenant: Arc::clone(tenant), head }));
-        tenant.live()
-    }
-
-    fn writer(&self) -> Option<mpsc::Sender<Command>> {
+    pub(super) fn writer(&self) -> Option<mpsc::Sender<Command>> {
         self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -263,11 +150,12 @@ impl Store {
     pub async fn flush_and_close(&self) -> Result<(), StoreError> {
         let outcome = self.inner.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(outcome) = outcome else { return Err(StoreError::Closed) };
+        let shared = self.shared();
         if let Some(writer) = self.writer() {
-            self.inner.shared.closed.store(true, Ordering::Release);
-            for tenant in self.inner.shared.tenants() {
+            shared.closed.store(true, Ordering::Release);
+            for tenant in shared.tenants() {
                 let entry = tenant.enter();
-                self.roll(&tenant, &entry, &writer);
+                roll(shared, &tenant, &entry, &writer);
             }
         }
         self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -124,7 +124,7 @@ impl Head {
         max_series: usize,
     ) -> Encode {
         if rebase.log != self.log {
-            *rebase = StreamRebase { log: self.log, ..StreamRebase::default() };
+            rebase.begin(self.log);
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if !told.take_series(source, body, &mut rebase.series, max_series) {

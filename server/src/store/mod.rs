@@ -10,6 +10,7 @@
 //! Not here yet: compaction, rollups, retention, a disk quota, a bound on distinct attribute sets.
 
 mod api;
+mod append;
 mod blobs;
 mod cache;
 mod catalogue;
@@ -20,7 +21,7 @@ mod folder;
 mod handle;
 mod head;
 mod log;
-mod messages;
+pub mod messages;
 mod names;
 mod open;
 mod recover_logs;
@@ -35,6 +36,10 @@ pub use api::{
     Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, StreamRebase,
     TenantId, TimeRange, WindowFacts, WindowRows,
 };
+pub use append::InLine;
+pub use blobs::{Blobs, LocalBlobs};
+pub use catalogue::{Added, Catalogue, Change, Entry};
+pub use catalogue_sled::SledCatalogue;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::StoreError;
 pub use folder::FOLDER_FORMAT;

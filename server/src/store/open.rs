@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use rustc_hash::FxHashMap;
 
 use super::api::{SpoolId, StoreConfig, TenantId, TimeRange};
-use super::blobs::{Blobs, LocalBlobs};
+use super::blobs::LocalBlobs;
 use super::catalogue::{Added, Catalogue, Change, Entry};
 use super::catalogue_sled::SledCatalogue;
 use super::disk::Disk;

@@ -65,9 +65,8 @@ impl Ids {
     }
 }
 
-/// What is counted.
+/// What is counted; described in [`StoreMetrics`].
 #[derive(Debug, Default)]
-#[expect(missing_docs, reason = "described in StoreMetrics")]
 pub struct Counters {
     pub batches: AtomicU64,
     pub rows: AtomicU64,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use stoker_wire::Encoded;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::api::{Appended, BatchSource};
+use super::api::{Appended, BatchSource, LinePlace};
 use super::error::StoreError;
 use super::head::Head;
 use super::log::{LogFile, push_record};
@@ -51,6 +51,8 @@ pub struct Write {
     pub encoded: Option<Box<Encoded>>,
     /// Its room in line.
     pub room: OwnedSemaphorePermit,
+    /// Its place among the batches of its stream.
+    pub line: LinePlace,
     /// Where the answer goes. Nobody may be waiting for it any more.
     pub reply: oneshot::Sender<Result<Appended, StoreError>>,
 }
@@ -191,7 +193,7 @@ impl Writer {
 
 /// Makes a durable batch visible and tells who waits.
 fn answer(shared: &Shared, write: Write, written: &Result<(), StoreError>) {
-    let Write { tenant, head, source, sequence, encoded, room, reply } = write;
+    let Write { tenant, head, source, sequence, encoded, room, line, reply } = write;
     let spool = source.spool_id;
     let result = match (written, encoded) {
         (Err(error), _) => Err(StoreError::NotDurable(error.to_string())),
@@ -210,6 +212,7 @@ fn answer(shared: &Shared, write: Write, written: &Result<(), StoreError>) {
         }
     };
     drop(room);
+    line.leave(result.is_ok());
     let _ = reply.send(result);
 }
 

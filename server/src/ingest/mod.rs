@@ -1,0 +1,20 @@
+//! Ingest: the server's end of `ProfileIngest/Push`.
+//!
+//! It promises that a batch is acknowledged only when it is durable, that a batch which arrives
+//! twice counts once, and that a stream which sends nonsense ends alone: every other goes on. It
+//! refuses before it takes memory: tonic bounds a message to `MAX_BATCH_BYTES` compressed and
+//! decompressed, the stream's decoder bounds everything in it. At most [`MAX_UNACKED`] batches of a
+//! stream wait for the disk; then the stream is not read, which the agent feels as back-pressure.
+//!
+//! Not here yet: tokens and tenants from them, a bound on the memory of all streams together,
+//! directives.
+
+mod agents;
+mod metrics;
+mod push;
+mod service;
+
+pub use agents::{Agent, Agents, Unwind};
+pub use metrics::{IngestCounts, IngestMetrics, RefusalCode};
+pub use push::{MAX_FUTURE, MAX_UNACKED};
+pub use service::{Ingest, service};
