@@ -257,3 +257,9 @@ fn now_ns() -> u64 {
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
+
+// The sampler is made on one thread and drained on another.
+const _: () = {
+    const fn sendable<T: Send>() {}
+    sendable::<Sampler>();
+};
