@@ -80,10 +80,7 @@ fn check(root: &Path) -> Result<()> {
         );
     }
     if recorded.object != source::hash_bytes(&committed(root)?) {
-        bail!(
-            "{} is not the object that was recorded beside it",
-            source::OBJECT
-        );
+        bail!("{} is not the object that was recorded beside it", source::OBJECT);
     }
     Ok(())
 }
@@ -124,10 +121,6 @@ fn write(path: &Path, object: &[u8]) -> Result<()> {
         return Ok(());
     }
     fs::write(path, object).with_context(|| format!("cannot write {}", path.display()))?;
-    host::say(&format!(
-        "ebpf: wrote {} ({} bytes)",
-        path.display(),
-        object.len()
-    ));
+    host::say(&format!("ebpf: wrote {} ({} bytes)", path.display(), object.len()));
     Ok(())
 }

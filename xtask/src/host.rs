@@ -11,17 +11,12 @@ use anyhow::{Context as _, Result, bail};
 /// The repository's root: the folder above this crate.
 pub fn root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = here
-        .parent()
-        .context("the xtask crate has no parent folder")?;
+    let root = here.parent().context("the xtask crate has no parent folder")?;
     Ok(root.to_path_buf())
 }
 
 /// One line to the person who runs the command.
-#[expect(
-    clippy::print_stderr,
-    reason = "commands talk to a person; output proper goes to files"
-)]
+#[expect(clippy::print_stderr, reason = "commands talk to a person; output proper goes to files")]
 pub fn say(line: &str) {
     eprintln!("{line}");
 }
@@ -29,9 +24,7 @@ pub fn say(line: &str) {
 /// Runs a program to its end; an exit code other than 0 is an error that names the program.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {}", name.display()))?;
+    let status = command.status().with_context(|| format!("cannot run {}", name.display()))?;
     if !status.success() {
         bail!("{} failed ({status})", name.display());
     }

@@ -17,7 +17,9 @@ use super::error::KernelError;
 const OVERRIDE: &str = "STOKER_BPF_OBJECT";
 
 #[cfg(not(target_arch = "x86_64"))]
-compile_error!("the kernel-side programs read x86-64 registers; other machines need their own object");
+compile_error!(
+    "the kernel-side programs read x86-64 registers; other machines need their own object"
+);
 
 static EMBEDDED: &[u8] = aya::include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),

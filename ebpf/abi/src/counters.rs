@@ -43,10 +43,7 @@ impl Counters {
 /// The bucket of the cost histogram for a duration.
 #[must_use]
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "a call in the measured program would be measured too"
-)]
+#[expect(clippy::inline_always, reason = "a call in the measured program would be measured too")]
 #[expect(clippy::cast_possible_truncation, reason = "bounded by the mask")]
 pub const fn cost_bucket(duration_ns: u64) -> u32 {
     let bucket = duration_ns >> COST_BUCKET_SHIFT;

@@ -73,10 +73,7 @@ impl SampleHeader {
             comm: fields.take()?,
         };
         let counts = [header.user_frames, header.kernel_frames];
-        counts
-            .iter()
-            .all(|&n| usize::from(n) <= FRAMES_MAX)
-            .then_some(header)
+        counts.iter().all(|&n| usize::from(n) <= FRAMES_MAX).then_some(header)
     }
 }
 

@@ -18,26 +18,12 @@ const TARGET: &str = "bpfel-unknown-none";
 
 /// Builds the programs and returns the object's bytes.
 pub fn object(root: &Path, tools: &Tools, measure: bool) -> Result<Vec<u8>> {
-    let target_dir = root.join(if measure {
-        "target/ebpf-measure"
-    } else {
-        "target/ebpf"
-    });
+    let target_dir = root.join(if measure { "target/ebpf-measure" } else { "target/ebpf" });
     host::run(cargo(root, tools).args(["fetch", "--quiet", "--locked"]))
         .context("cannot fetch what the kernel-side programs depend on")?;
     let mut build = cargo(root, tools);
-    build.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--target",
-        TARGET,
-        "--target-dir",
-    ]);
-    build
-        .arg(&target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(root, tools)?);
+    build.args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--target-dir"]);
+    build.arg(&target_dir).env("CARGO_ENCODED_RUSTFLAGS", flags(root, tools)?);
     if measure {
         build.args(["--features", "measure"]);
     }
@@ -45,28 +31,15 @@ pub fn object(root: &Path, tools: &Tools, measure: bool) -> Result<Vec<u8>> {
     let built = target_dir.join(TARGET).join("release/stoker");
     let stripped = built.with_extension("bpf.o");
     fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
-    host::run(
-        Command::new(&tools.strip)
-            .arg("--strip-debug")
-            .arg(&stripped),
-    )?;
+    host::run(Command::new(&tools.strip).arg("--strip-debug").arg(&stripped))?;
     fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
 }
 
 /// Debian's cargo in `ebpf/`, out of reach of the outer cargo's and rustup's environment.
 fn cargo(root: &Path, tools: &Tools) -> Command {
     let mut command = Command::new(&tools.cargo);
-    command
-        .current_dir(root.join("ebpf"))
-        .env("RUSTC", &tools.rustc)
-        .env("RUSTC_BOOTSTRAP", "1");
-    for name in [
-        "RUSTUP_TOOLCHAIN",
-        "RUSTFLAGS",
-        "RUSTC_WRAPPER",
-        "CARGO",
-        "CARGO_TARGET_DIR",
-    ] {
+    command.current_dir(root.join("ebpf")).env("RUSTC", &tools.rustc).env("RUSTC_BOOTSTRAP", "1");
+    for name in ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "RUSTC_WRAPPER", "CARGO", "CARGO_TARGET_DIR"] {
         command.env_remove(name);
     }
     command
@@ -81,10 +54,7 @@ fn flags(root: &Path, tools: &Tools) -> Result<String> {
         format!("--remap-path-prefix={}=/stoker", root.display()),
     ];
     for registry in registries()? {
-        flags.push(format!(
-            "--remap-path-prefix={}=/crates",
-            registry.display()
-        ));
+        flags.push(format!("--remap-path-prefix={}=/crates", registry.display()));
     }
     Ok(flags.join("\x1f"))
 }
@@ -93,9 +63,7 @@ fn flags(root: &Path, tools: &Tools) -> Result<String> {
 fn registries() -> Result<Vec<PathBuf>> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cargo")));
-    let sources = home
-        .context("neither CARGO_HOME nor HOME is set")?
-        .join("registry/src");
+    let sources = home.context("neither CARGO_HOME nor HOME is set")?.join("registry/src");
     let entries =
         fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()

@@ -32,11 +32,8 @@ impl Stamp {
         let text =
             fs::read_to_string(root.join(STAMP)).with_context(|| format!("cannot read {STAMP}"))?;
         let field = |name: &str| {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            line.map(str::to_owned)
-                .with_context(|| format!("{STAMP} has no line '{name} …'"))
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.map(str::to_owned).with_context(|| format!("{STAMP} has no line '{name} …'"))
         };
         Ok(Self {
             sources: field("sources")?,
@@ -47,11 +44,7 @@ impl Stamp {
 
     /// Writes the record.
     pub fn write(&self, root: &Path) -> Result<()> {
-        let Self {
-            sources,
-            object,
-            built_with,
-        } = self;
+        let Self { sources, object, built_with } = self;
         let text = format!("sources {sources}\nobject {object}\nbuilt-with {built_with}\n");
         fs::write(root.join(STAMP), text).with_context(|| format!("cannot write {STAMP}"))
     }
@@ -64,14 +57,7 @@ pub fn hash(root: &Path) -> Result<String> {
     collect(&root.join("ebpf"), &mut files)?;
     let mut named = files
         .iter()
-        .map(|file| {
-            Ok((
-                file.strip_prefix(root)?
-                    .to_str()
-                    .context("a path is not UTF-8")?,
-                file,
-            ))
-        })
+        .map(|file| Ok((file.strip_prefix(root)?.to_str().context("a path is not UTF-8")?, file)))
         .collect::<Result<Vec<_>>>()?;
     named.sort_unstable();
     if named.is_empty() {
@@ -81,9 +67,7 @@ pub fn hash(root: &Path) -> Result<String> {
     for (name, file) in named {
         let contents = fs::read(file).with_context(|| format!("cannot read {name}"))?;
         hasher.update(name.as_bytes()).update(&[0]);
-        hasher
-            .update(&u64::try_from(contents.len())?.to_le_bytes())
-            .update(&contents);
+        hasher.update(&u64::try_from(contents.len())?.to_le_bytes()).update(&contents);
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -125,14 +109,7 @@ mod tests {
     fn committed_object_matches_sources() {
         let root = crate::host::root().unwrap();
         let recorded = Stamp::read(&root).unwrap();
-        assert_eq!(
-            recorded.sources,
-            hash(&root).unwrap(),
-            "run `cargo xtask ebpf` and commit"
-        );
-        assert_eq!(
-            recorded.object,
-            hash_bytes(&fs::read(root.join(OBJECT)).unwrap())
-        );
+        assert_eq!(recorded.sources, hash(&root).unwrap(), "run `cargo xtask ebpf` and commit");
+        assert_eq!(recorded.object, hash_bytes(&fs::read(root.join(OBJECT)).unwrap()));
     }
 }

@@ -13,13 +13,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::host;
 
-const PACKAGES: [&str; 5] = [
-    "rustc-web",
-    "cargo-web",
-    "libstd-rust-web-dev-bpf",
-    "llvm-22-dev",
-    "libpolly-22-dev",
-];
+const PACKAGES: [&str; 5] =
+    ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf", "llvm-22-dev", "libpolly-22-dev"];
 const LINKER_VERSION: &str = "0.13.0";
 const LLVM_FEATURE: &str = "llvm-22";
 const LLVM_CONFIG: &str = "llvm-config-22";
@@ -59,10 +54,7 @@ pub fn ensure(root: &Path, install: bool) -> Result<Tools> {
 }
 
 fn ensure_packages(install: bool) -> Result<()> {
-    let missing: Vec<_> = PACKAGES
-        .into_iter()
-        .filter(|package| !installed(package))
-        .collect();
+    let missing: Vec<_> = PACKAGES.into_iter().filter(|package| !installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -72,11 +64,7 @@ fn ensure_packages(install: bool) -> Result<()> {
     }
     host::say(&format!("ebpf: installing Debian packages: {list}"));
     let apt = |args: &[&str]| {
-        host::run(
-            Command::new("apt-get")
-                .args(args)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
+        host::run(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt(&["update", "-q"])?;
     let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
@@ -105,14 +93,7 @@ fn ensure_linker(root: &Path, linker: &Path, install: bool) -> Result<()> {
     let tools = root.join(".tools");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args([
-            "install",
-            "bpf-linker",
-            "--locked",
-            "--force",
-            "--version",
-            LINKER_VERSION,
-        ])
+        .args(["install", "bpf-linker", "--locked", "--force", "--version", LINKER_VERSION])
         .args(["--no-default-features", "--features", LLVM_FEATURE])
         .arg("--root")
         .arg(&tools)
