@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol};
 use stoker_agent::process::{ElfInfo, MmapEvent, ProcessEvent, ProcessTable};
 use stoker_agent::symbolize::{Asked, Symbolizer, SymbolizerConfig, WORKER_ARG};
 use stoker_dag::{BuildId, Definition, DefinitionSource, Frame};
@@ -154,6 +154,37 @@ fn stripped_files_have_symbols_or_nothing() {
     let found = names(&symbolizer, &mut table, &[native(&build_id, start + 1)]);
     assert_eq!(found, [None]);
     assert_eq!(symbolizer.counters().frames_nameless, 1);
+}
+
+/// A function that is known by its path although this profile's debug information has no paths.
+#[inline(never)]
+fn known_by_its_path(value: u64) -> u64 {
+    std::hint::black_box(value) + 1
+}
+
+#[test]
+fn rust_functions_have_their_whole_path() {
+    let mut table = ProcessTable::new();
+    let address = known_by_its_path as *const () as u64;
+    let frame = table.resolve_user(std::process::id(), address, true);
+    let found = names(&symbolizer(), &mut table, std::slice::from_ref(&frame));
+    let definition = found[0].as_ref().expect("this test has symbols");
+    assert_eq!(functions(definition)[0], "symbolize::known_by_its_path");
+    assert_eq!(definition.source, DefinitionSource::AgentDwarf);
+    assert!(definition.locations[0].line > 0);
+    assert_eq!(known_by_its_path(1), 2);
+}
+
+#[test]
+fn init_does_not_lend_its_name_to_the_linkage_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = compile(folder.path(), &["-O2", "-Wl,-z,lazy", "-fno-builtin"]);
+    let bytes = std::fs::read(&program).expect("reads");
+    let file = object::File::parse(&*bytes).expect("parses");
+    let table_of_links = file.section_by_name(".plt").expect("lazy binding needs one");
+    let mut table = ProcessTable::new();
+    let frame = native(&learn(&mut table, &program), table_of_links.address() + 4);
+    assert_eq!(names(&symbolizer(), &mut table, &[frame]), [None]);
 }
 
 #[test]

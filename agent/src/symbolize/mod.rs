@@ -19,7 +19,8 @@
 //! frame is asked once as long as the bounded cache holds it; no name is longer than
 //! [`NAME_BYTES_MAX`].
 //!
-//! Missing: `.gnu_debugdata`, debuginfod, debug files by build id for binaries without a
+//! Missing: whole paths of inlined functions where the debug information has none (`-gmlt`,
+//! `line-tables-only`), `.gnu_debugdata`, debuginfod, debug files by build id for binaries without a
 //! `.gnu_debuglink`, debug files inside a container's root, the kernel's own debug information.
 
 mod background;
@@ -31,6 +32,7 @@ mod definitions;
 mod identity;
 mod limits;
 mod namer;
+mod paths;
 mod protocol;
 mod quarantine;
 mod queue;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use blazesym::MaybeDefault;
@@ -10,10 +11,11 @@ use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer};
 use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::paths::is_whole_path_of;
 use super::protocol::{
     Answer, FILE_BYTES_MAX, INLINED_MAX, Image, Meaning, NAME_BYTES_MAX, Refusal, Request, Spot,
 };
-use crate::process::{ElfInfo, clean_text, vdso_image};
+use crate::process::{ElfInfo, clean_text, code_sections, vdso_image};
 
 /// Most files that are open at one time; at the bound all are closed and all caches dropped.
 pub(super) const FILES_MAX: usize = 48;
@@ -21,7 +23,21 @@ pub(super) const FILES_MAX: usize = 48;
 /// blazesym and the files that it reads.
 pub(super) struct Namer {
     symbolizer: Symbolizer,
-    files: FxHashMap<String, File>,
+    files: FxHashMap<String, Known>,
+}
+
+/// A file that is the build that it is said to be.
+struct Known {
+    file: File,
+    code: Vec<Range<u64>>,
+}
+
+impl Known {
+    fn source(&self, debug_info: bool) -> Source<'static> {
+        let mut elf = Elf::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        elf.debug_syms = debug_info;
+        Source::Elf(elf)
+    }
 }
 
 impl Namer {
@@ -33,34 +49,24 @@ impl Namer {
 
     /// Answers `request`, whose file came along as `passed`.
     pub(super) fn answer(&mut self, request: &Request, passed: Option<File>) -> Answer {
-        match self.source(&request.image, request.debug_info, passed) {
-            Ok(source) => Answer::Meanings(self.meanings(&source, request)),
-            Err(refusal) => Answer::Refused(refusal),
-        }
-    }
-
-    fn source(
-        &mut self,
-        image: &Image,
-        debug_info: bool,
-        passed: Option<File>,
-    ) -> Result<Source<'static>, Refusal> {
-        let (build_id, file) = match image {
-            Image::Kernel => return Ok(kernel_source()),
+        let (build_id, passed) = match &request.image {
+            Image::Kernel => return Answer::Meanings(self.kernel_meanings(&request.addresses)),
             Image::File(build_id) => (build_id, passed),
             Image::Vdso(build_id) => (build_id, vdso_file()),
         };
-        let file = match self.files.get(build_id) {
-            Some(known) => known,
-            None => self.admit(build_id, file.ok_or(Refusal::NoFile)?)?,
-        };
-        let mut elf = Elf::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        elf.debug_syms = debug_info;
-        Ok(Source::Elf(elf))
+        if let Err(refusal) = self.admit(build_id, passed) {
+            return Answer::Refused(refusal);
+        }
+        let known = &self.files[build_id];
+        Answer::Meanings(self.file_meanings(known, request))
     }
 
     /// Takes in a file if it is the build that it is said to be.
-    fn admit(&mut self, build_id: &str, file: File) -> Result<&File, Refusal> {
+    fn admit(&mut self, build_id: &str, file: Option<File>) -> Result<(), Refusal> {
+        if self.files.contains_key(build_id) {
+            return Ok(());
+        }
+        let file = file.ok_or(Refusal::NoFile)?;
         let info = ElfInfo::read(&file).map_err(|_| Refusal::Unreadable)?;
         if info.build_id.to_string() != build_id {
             return Err(Refusal::OtherBuild);
@@ -68,36 +74,74 @@ impl Namer {
         if self.files.len() >= FILES_MAX {
             *self = Self::new();
         }
-        Ok(self.files.entry(build_id.to_owned()).or_insert(file))
+        let code = code_sections(&file);
+        self.files.insert(build_id.to_owned(), Known { file, code });
+        Ok(())
     }
 
-    fn meanings(&self, source: &Source<'_>, request: &Request) -> Vec<Option<Meaning>> {
+    fn file_meanings(&self, known: &Known, request: &Request) -> Vec<Option<Meaning>> {
         let addresses = request.addresses.as_slice();
-        let input = match request.image {
-            Image::Kernel => Input::AbsAddr(addresses),
-            Image::File(_) | Image::Vdso(_) => Input::VirtOffset(addresses),
-        };
-        if let Ok(symbolized) = self.symbolizer.symbolize(source, input) {
-            return symbolized.iter().map(meaning).collect();
+        let by_symbols = || self.look_up(known, false, addresses);
+        if !request.debug_info {
+            return by_symbols();
         }
-        // Something in it cannot be read: an address at a time, and if need be by symbols alone.
-        addresses.iter().map(|&address| self.meaning_alone(source, address)).collect()
+        let mut meanings = self.look_up(known, true, addresses);
+        let lacks_a_path = |m: &Option<Meaning>| m.as_ref().is_none_or(Meaning::lacks_a_path);
+        if meanings.iter().any(lacks_a_path) {
+            for (meaning, other) in meanings.iter_mut().zip(by_symbols()) {
+                complete(meaning, other);
+            }
+        }
+        meanings
     }
 
-    fn meaning_alone(&self, source: &Source<'_>, address: u64) -> Option<Meaning> {
-        let Source::Elf(elf) = source else {
-            return self.single(source, Input::AbsAddr(address));
+    fn look_up(&self, known: &Known, debug_info: bool, addresses: &[u64]) -> Vec<Option<Meaning>> {
+        let source = known.source(debug_info);
+        let meaning = |address: u64, symbolized: &Symbolized<'_>| {
+            let sym = symbolized.as_sym().filter(|sym| is_sound(sym, address, &known.code))?;
+            meaning(sym)
         };
-        let by_symbols = || {
-            let mut elf = elf.clone();
-            elf.debug_syms = false;
-            self.single(&Source::Elf(elf), Input::VirtOffset(address))
+        if let Ok(all) = self.symbolizer.symbolize(&source, Input::VirtOffset(addresses)) {
+            return addresses.iter().zip(&all).map(|(&at, found)| meaning(at, found)).collect();
+        }
+        // Something in it cannot be read; that need not concern every address.
+        let single = |address| {
+            let input = Input::VirtOffset(address);
+            meaning(address, &self.symbolizer.symbolize_single(&source, input).ok()?)
         };
-        self.single(source, Input::VirtOffset(address)).or_else(by_symbols)
+        addresses.iter().map(|&address| single(address)).collect()
     }
 
-    fn single(&self, source: &Source<'_>, input: Input<u64>) -> Option<Meaning> {
-        meaning(&self.symbolizer.symbolize_single(source, input).ok()?)
+    fn kernel_meanings(&self, addresses: &[u64]) -> Vec<Option<Meaning>> {
+        match self.symbolizer.symbolize(&kernel_source(), Input::AbsAddr(addresses)) {
+            Ok(all) => all.iter().map(|found| meaning(found.as_sym()?)).collect(),
+            Err(_) => vec![None; addresses.len()],
+        }
+    }
+}
+
+/// Whether a symbol can be believed. One without a size is taken to reach up to the next, and so
+/// `_init` would lend its name to the whole procedure linkage table: it must lie in the section of
+/// the address.
+fn is_sound(sym: &Sym<'_>, address: u64, code: &[Range<u64>]) -> bool {
+    let has_bounds = sym.size.is_some_and(|size| size > 0) || sym.code_info.is_some();
+    has_bounds || code.iter().any(|s| s.contains(&sym.addr) && s.contains(&address))
+}
+
+/// Adds to what debug information says what only the symbol table knows: names of functions that
+/// have no debug information, and whole paths. (Rust's `line-tables-only` and `-gmlt` leave a
+/// function no more than its last name.)
+fn complete(meaning: &mut Option<Meaning>, by_symbol: Option<Meaning>) {
+    let Some(by_symbol) = by_symbol else { return };
+    let Some(meaning) = meaning else {
+        *meaning = Some(by_symbol);
+        return;
+    };
+    let Some((outer, path)) = meaning.spots.first_mut().zip(by_symbol.spots.first()) else {
+        return;
+    };
+    if is_whole_path_of(&path.function, &outer.function) {
+        outer.function.clone_from(&path.function);
     }
 }
 
@@ -119,8 +163,10 @@ fn vdso_file() -> Option<File> {
     Some(file)
 }
 
-fn meaning(symbolized: &Symbolized<'_>) -> Option<Meaning> {
-    let sym = symbolized.as_sym().filter(|sym| !sym.name.is_empty())?;
+fn meaning(sym: &Sym<'_>) -> Option<Meaning> {
+    if sym.name.is_empty() {
+        return None;
+    }
     let from_debug_info = sym.code_info.is_some() || !sym.inlined.is_empty();
     Some(Meaning { from_debug_info, spots: spots(sym) })
 }

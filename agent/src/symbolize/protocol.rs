@@ -59,6 +59,13 @@ pub(super) struct Meaning {
     pub spots: Vec<Spot>,
 }
 
+impl Meaning {
+    /// Whether debug information gave the outer function without its module.
+    pub(super) fn lacks_a_path(&self) -> bool {
+        self.from_debug_info && self.spots.first().is_some_and(|s| !s.function.contains("::"))
+    }
+}
+
 /// Why a whole request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Refusal {

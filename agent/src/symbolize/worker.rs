@@ -16,12 +16,12 @@ pub const WORKER_ARG: &str = "symbolize-worker";
 
 /// A worker with nothing to do ends after this time, and gives back all its memory.
 const IDLE_MAX: Duration = Duration::from_secs(20);
-/// One that has grown beyond [`HEAP_BYTES_SOFT`] ends sooner.
+/// One that has grown beyond [`RESIDENT_BYTES_SOFT`] ends sooner.
 const IDLE_MAX_LARGE: Duration = Duration::from_secs(2);
-/// Heap that is worth giving back soon.
-const HEAP_BYTES_SOFT: u64 = 40 * 1024 * 1024;
-/// Heap at which the worker drops its caches before it goes on.
-const HEAP_BYTES_HARD: u64 = 112 * 1024 * 1024;
+/// Memory, files that are mapped included, that is worth giving back soon.
+const RESIDENT_BYTES_SOFT: u64 = 48 * 1024 * 1024;
+/// Heap at which the worker ends after the answer that it has just given.
+const HEAP_BYTES_HARD: u64 = 80 * 1024 * 1024;
 
 const _: () = assert!(HEAP_BYTES_HARD < super::limits::HEAP_BYTES_MAX);
 
@@ -49,12 +49,13 @@ fn serve() -> io::Result<()> {
     send(&stream, &GREETING, None)?;
     let mut namer = Namer::new();
     loop {
-        let heap = heap_bytes();
-        if heap > HEAP_BYTES_HARD {
+        let memory = Memory::now();
+        if memory.heap > HEAP_BYTES_HARD {
             // A fresh process is the one sure way to give memory back; the parent starts it.
             return Ok(());
         }
-        let patience = if heap > HEAP_BYTES_SOFT { IDLE_MAX_LARGE } else { IDLE_MAX };
+        let is_large = memory.resident > RESIDENT_BYTES_SOFT;
+        let patience = if is_large { IDLE_MAX_LARGE } else { IDLE_MAX };
         stream.set_read_timeout(Some(patience))?;
         let (request, file) = match receive::<Request>(&stream) {
             Ok(received) => received,
@@ -81,10 +82,21 @@ fn is_over(error: &io::Error) -> bool {
     matches!(error.kind(), TimedOut | UnexpectedEof | WouldBlock)
 }
 
-/// Anonymous memory that is resident (`RssAnon` in proc_pid_status(5)).
-fn heap_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kilobytes = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
-    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+/// What the worker itself takes, in bytes (`VmRSS` and `RssAnon` in proc_pid_status(5)).
+struct Memory {
+    resident: u64,
+    heap: u64,
+}
+
+impl Memory {
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let field = |name: &str| {
+            let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+            let kilobytes: u64 = rest.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some(kilobytes * 1024)
+        };
+        let bytes = |name| field(name).unwrap_or(0);
+        Self { resident: bytes("VmRSS:"), heap: bytes("RssAnon:") }
+    }
 }

@@ -37,7 +37,9 @@ fn note_build_id<R: ReadAt + ?Sized>(
     if gnu.is_some() {
         return Ok(gnu);
     }
-    let (gnu, other_go) = search(file, header.note_sections(file).into_iter())?;
+    let sections = header.sections(file);
+    let notes = sections.iter().filter(|s| s.is_note()).map(|s| s.extent);
+    let (gnu, other_go) = search(file, notes)?;
     Ok(gnu.or(go).or(other_go))
 }
 

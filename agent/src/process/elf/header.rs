@@ -8,6 +8,7 @@ pub(super) const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
 const PF_X: u32 = 1;
 const SHT_NOTE: u32 = 7;
+const SHF_EXECINSTR: u64 = 4;
 
 pub(super) struct Header {
     pub class: Class,
@@ -67,9 +68,8 @@ impl Header {
         segments.collect::<Option<_>>().ok_or(ElfError::Truncated)
     }
 
-    /// The sections that hold notes; none when the section headers are stripped, damaged or more
-    /// than [`SECTIONS_MAX`].
-    pub(super) fn note_sections<R: ReadAt + ?Sized>(&self, file: &R) -> Vec<Extent> {
+    /// The sections; none when their headers are stripped, damaged or more than [`SECTIONS_MAX`].
+    pub(super) fn sections<R: ReadAt + ?Sized>(&self, file: &R) -> Vec<Section> {
         let size = self.class.section_size();
         if usize::from(self.section_size) != size || self.section_count > SECTIONS_MAX {
             return Vec::new();
@@ -78,9 +78,25 @@ impl Header {
         if read_all(file, self.sections_offset, &mut bytes).is_err() {
             return Vec::new();
         }
-        let sections = bytes.chunks_exact(size);
-        let notes = sections.filter(|section| u32_at(section, 4) == Some(SHT_NOTE));
-        notes.filter_map(|section| self.class.section_extent(section)).collect()
+        bytes.chunks_exact(size).filter_map(|section| self.class.section(section)).collect()
+    }
+}
+
+/// A section, as its header describes it.
+pub(super) struct Section {
+    pub kind: u32,
+    pub flags: u64,
+    pub address: u64,
+    pub extent: Extent,
+}
+
+impl Section {
+    pub(super) fn is_note(&self) -> bool {
+        self.kind == SHT_NOTE
+    }
+
+    pub(super) fn is_code(&self) -> bool {
+        self.flags & SHF_EXECINSTR != 0
     }
 }
 

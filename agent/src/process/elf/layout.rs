@@ -1,6 +1,6 @@
 //! Where the fields of ELF structures lie, for both classes (System V ABI, chapters 4 and 5).
 
-use super::header::Extent;
+use super::header::{Extent, Section};
 
 /// 32 or 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +70,16 @@ impl Class {
         }
     }
 
-    /// `sh_offset`, `sh_size` and `sh_addralign` of a section header.
-    pub(super) fn section_extent(self, bytes: &[u8]) -> Option<Extent> {
-        let [offset, size, align] = match self {
-            Self::Bits32 => [16, 20, 32],
-            Self::Bits64 => [24, 32, 48],
+    /// Reads a section header.
+    pub(super) fn section(self, bytes: &[u8]) -> Option<Section> {
+        let [flags, address, offset, size, align] = match self {
+            Self::Bits32 => [8, 12, 16, 20, 32],
+            Self::Bits64 => [8, 16, 24, 32, 48],
         };
         let value = |at| number(bytes, self.field(at));
-        Some(Extent { offset: value(offset)?, size: value(size)?, align: value(align)? })
+        let extent = Extent { offset: value(offset)?, size: value(size)?, align: value(align)? };
+        let (flags, address) = (value(flags)?, value(address)?);
+        Some(Section { kind: u32_at(bytes, 4)?, flags, address, extent })
     }
 
     /// The offset of `e_phentsize`, which `e_phnum`, `e_shentsize` and `e_shnum` follow.

@@ -12,6 +12,7 @@ mod layout;
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use smallvec::SmallVec;
@@ -19,7 +20,7 @@ use stoker_dag::BuildId;
 
 pub(super) use self::build_id::build_ids;
 use self::dynamic::Dynamic;
-use self::header::{ET_EXEC, Header, Segment};
+use self::header::{ET_EXEC, Header, Section, Segment};
 
 /// Most program headers of one file.
 pub const SEGMENTS_MAX: u16 = 512;
@@ -140,6 +141,14 @@ impl ElfInfo {
     pub fn virtual_offset(&self, file_offset: u64) -> Option<u64> {
         virtual_offset(&self.code, file_offset)
     }
+}
+
+/// The address ranges of the file's sections of code; none without section headers.
+#[must_use]
+pub fn code_sections<R: ReadAt + ?Sized>(file: &R) -> Vec<Range<u64>> {
+    let Ok(header) = Header::read(file) else { return Vec::new() };
+    let sections = header.sections(file).into_iter().filter(Section::is_code);
+    sections.map(|s| s.address..s.address.saturating_add(s.extent.size)).collect()
 }
 
 /// The virtual offset, as the program headers count, of the code at `file_offset`.
