@@ -23,6 +23,8 @@ pub struct Metric {
     pub help: &'static str,
     /// How it moves.
     pub kind: MetricKind,
+    /// A label that tells it from others of its name, which stand beside it.
+    pub label: Option<(&'static str, &'static str)>,
     /// Its value now.
     pub value: u64,
 }

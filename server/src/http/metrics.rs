@@ -10,7 +10,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder,
+};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -18,7 +21,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Shared;
-use super::backend::{Backend, MetricKind};
+use super::backend::{Backend, Metric, MetricKind};
 use super::error::ApiError;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -110,23 +113,31 @@ impl fmt::Debug for FromBackend {
 
 impl Collector for FromBackend {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for metric in self.0.metrics() {
-            match metric.kind {
-                MetricKind::Counter => {
-                    let value = ConstCounter::new(metric.value);
-                    let kind = value.metric_type();
-                    let out = encoder.encode_descriptor(metric.name, metric.help, None, kind)?;
-                    value.encode(out)?;
-                }
-                MetricKind::Gauge => {
-                    let value = ConstGauge::new(metric.value);
-                    let kind = value.metric_type();
-                    let out = encoder.encode_descriptor(metric.name, metric.help, None, kind)?;
-                    value.encode(out)?;
+        let metrics = self.0.metrics();
+        for family in metrics.chunk_by(|a, b| a.name == b.name) {
+            let Metric { name, help, kind, .. } = family[0];
+            let kind = match kind {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+            };
+            let mut out = encoder.encode_descriptor(name, help, None, kind)?;
+            for metric in family {
+                match metric.label {
+                    Some(label) => number(metric, out.encode_family(&[label])?)?,
+                    None => number(metric, out.encode_family(&NO_LABELS)?)?,
                 }
             }
         }
         Ok(())
+    }
+}
+
+const NO_LABELS: [(&str, &str); 0] = [];
+
+fn number(metric: &Metric, out: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    match metric.kind {
+        MetricKind::Counter => ConstCounter::new(metric.value).encode(out),
+        MetricKind::Gauge => ConstGauge::new(metric.value).encode(out),
     }
 }
 

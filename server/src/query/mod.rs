@@ -31,7 +31,7 @@ pub use flamegraph::{FlameColumns, FlameGraph, flamegraph};
 pub use fold::{Folded, fold};
 pub use limits::{CancelOnDrop, Limits, Progress};
 pub use memory::{MemoryPart, MemoryParts};
-pub use parts::Parts;
+pub use parts::{Parts, TenantParts};
 pub use scan::ScanStats;
 pub use selector::Selector;
 pub use timeline::{Timeline, TimelineGroup, TimelineOptions, timeline};

@@ -1,0 +1,237 @@
+//! Settings of the server: flags > environment (`STOKER_…`) > a TOML file > defaults.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http::HttpConfig;
+use crate::query::{Limits, time};
+use crate::store::StoreConfig;
+
+/// Where the API and the viewer answer unless told otherwise.
+pub const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4040);
+/// Where agents send to unless told otherwise.
+pub const DEFAULT_GRPC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4041);
+/// Where data are kept unless told otherwise.
+pub const DEFAULT_DATA_DIR: &str = "stoker-data";
+
+/// How a server runs.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where data are kept; the folder is made when it is not there.
+    pub data_dir: PathBuf,
+    /// Address of the API and the viewer; port 0 takes any free one.
+    pub http: SocketAddr,
+    /// Address for agents; port 0 takes any free one.
+    pub grpc: SocketAddr,
+    /// Whether addresses other than loopback may be bound although nothing is encrypted and nobody
+    /// is asked who they are.
+    pub insecure: bool,
+    /// Further names that the API answers to.
+    pub allowed_hosts: Vec<String>,
+    /// What one query may take.
+    pub limits: Limits,
+    /// Queries that run at a time; 0 is one for each CPU and one more.
+    pub concurrent_queries: usize,
+    /// When logs are sealed, and other settings of the store; its folder is [`Self::data_dir`].
+    pub store: StoreConfig,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: DEFAULT_DATA_DIR.into(),
+            http: DEFAULT_HTTP,
+            grpc: DEFAULT_GRPC,
+            insecure: false,
+            allowed_hosts: Vec::new(),
+            limits: Limits::default(),
+            concurrent_queries: 0,
+            store: StoreConfig::default(),
+        }
+    }
+}
+
+impl ServerConfig {
+    pub(crate) fn http_config(&self, bound: SocketAddr) -> HttpConfig {
+        HttpConfig {
+            allowed: crate::http::AllowedHosts::new(bound, &self.allowed_hosts),
+            limits: self.limits,
+            concurrent_queries: self.concurrent_queries,
+        }
+    }
+}
+
+/// Settings as one source gives them; what it does not say is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// [`ServerConfig::data_dir`].
+    pub data_dir: Option<PathBuf>,
+    /// [`ServerConfig::http`].
+    pub http: Option<SocketAddr>,
+    /// [`ServerConfig::grpc`].
+    pub grpc: Option<SocketAddr>,
+    /// [`ServerConfig::insecure`].
+    pub insecure: Option<bool>,
+    /// [`ServerConfig::allowed_hosts`].
+    pub allowed_hosts: Option<Vec<String>>,
+    /// How long a query may take, as `30s`.
+    pub query_timeout: Option<String>,
+    /// [`ServerConfig::concurrent_queries`].
+    pub concurrent_queries: Option<usize>,
+    /// What is logged, as `info` or `stoker_server=debug,info`.
+    pub log: Option<String>,
+    /// `text` or `json`.
+    pub log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file says what cannot be understood.
+    #[error("the configuration {} is wrong: {message}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        message: String,
+    },
+    /// A setting has an impossible value.
+    #[error("{setting}: {message}; {hint}")]
+    Value {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What to write.
+        hint: String,
+    },
+}
+
+impl Settings {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no TOML, or has a setting that is not known.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+            let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+            let message = format!("{place}{}", error.message());
+            ConfigError::Wrong { path: path.into(), message }
+        })
+    }
+
+    /// These settings, and those of `weaker` where they say nothing.
+    #[must_use]
+    pub fn or(self, weaker: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(weaker.data_dir),
+            http: self.http.or(weaker.http),
+            grpc: self.grpc.or(weaker.grpc),
+            insecure: self.insecure.or(weaker.insecure),
+            allowed_hosts: self.allowed_hosts.or(weaker.allowed_hosts),
+            query_timeout: self.query_timeout.or(weaker.query_timeout),
+            concurrent_queries: self.concurrent_queries.or(weaker.concurrent_queries),
+            log: self.log.or(weaker.log),
+            log_format: self.log_format.or(weaker.log_format),
+        }
+    }
+
+    /// The server that they describe, with defaults for the rest.
+    ///
+    /// # Errors
+    /// When a value is impossible.
+    pub fn into_config(self) -> Result<ServerConfig, ConfigError> {
+        let default = ServerConfig::default();
+        let mut limits = default.limits;
+        if let Some(text) = &self.query_timeout {
+            limits.timeout = positive("query_timeout", text)?;
+        }
+        Ok(ServerConfig {
+            data_dir: self.data_dir.unwrap_or(default.data_dir),
+            http: self.http.unwrap_or(default.http),
+            grpc: self.grpc.unwrap_or(default.grpc),
+            insecure: self.insecure.unwrap_or(false),
+            allowed_hosts: self.allowed_hosts.unwrap_or_default(),
+            limits,
+            concurrent_queries: self.concurrent_queries.unwrap_or(0),
+            store: default.store,
+        })
+    }
+}
+
+fn positive(setting: &'static str, text: &str) -> Result<Duration, ConfigError> {
+    let wrong = |message: String, hint: String| ConfigError::Value { setting, message, hint };
+    let duration = time::duration(text).map_err(|error| wrong(error.message, error.hint))?;
+    match duration.is_zero() {
+        true => Err(wrong("0 would refuse every query".into(), "write it like 30s".into())),
+        false => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Settings::read(file.path()).map_err(|error| {
+            let path = file.path().display().to_string();
+            error.to_string().replace(&path, "FILE")
+        })
+    }
+
+    #[test]
+    fn the_stronger_source_wins_setting_by_setting() {
+        let file = read("http = \"127.0.0.1:1\"\ngrpc = \"127.0.0.1:2\"\nquery_timeout = \"5s\"");
+        let flags = Settings {
+            http: Some("127.0.0.1:9".parse().unwrap()),
+            ..Settings::default()
+        };
+        let config = flags.or(file.unwrap()).into_config().unwrap();
+        assert_eq!((config.http.port(), config.grpc.port()), (9, 2));
+        assert_eq!(config.limits.timeout, Duration::from_secs(5));
+        assert_eq!(config.data_dir, Path::new("stoker-data"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (text, wanted) in [
+            ("http = 1", "the configuration FILE is wrong: line 1: "),
+            ("\nhtpp = \"x\"", "line 2: unknown field `htpp`"),
+            ("http =", "line 1: "),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        }
+        let zero = Settings { query_timeout: Some("0s".into()), ..Settings::default() };
+        let error = zero.into_config().unwrap_err().to_string();
+        assert!(error.contains("query_timeout: 0 would refuse"), "{error}");
+    }
+}

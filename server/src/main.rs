@@ -1,0 +1,132 @@
+//! `stoker-server`: reads settings, starts the server, waits for a signal.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use stoker_server::config::{LogFormat, Settings};
+use stoker_server::{ServerConfig, start};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Exit code for wrong use and broken input.
+const WRONG_USE: u8 = 2;
+
+/// Stoker's server: takes profiles from agents, keeps them, and shows them.
+///
+/// Settings come from flags, else from the environment, else from the file given with --config.
+#[derive(Debug, Parser)]
+#[command(name = "stoker-server", version, after_help = EXAMPLES)]
+struct Args {
+    /// Folder for data; made when it is not there [default: stoker-data]
+    #[arg(long, env = "STOKER_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of the API and the viewer; port 0 takes any free one [default: 127.0.0.1:4040]
+    #[arg(long, env = "STOKER_HTTP", value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// Address for agents; port 0 takes any free one [default: 127.0.0.1:4041]
+    #[arg(long, env = "STOKER_GRPC", value_name = "ADDRESS")]
+    grpc: Option<SocketAddr>,
+    /// Allow addresses that other machines can reach, although nothing is encrypted and nobody is
+    /// asked who they are
+    #[arg(long, env = "STOKER_INSECURE", num_args = 0..=1, default_missing_value = "true")]
+    insecure: Option<bool>,
+    /// Another name that browsers may know this server by; may be given more than once
+    #[arg(long, env = "STOKER_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    allowed_host: Option<Vec<String>>,
+    /// How long a query may take [default: 30s]
+    #[arg(long, env = "STOKER_QUERY_TIMEOUT", value_name = "DURATION")]
+    query_timeout: Option<String>,
+    /// Queries that run at a time [default: one for each CPU and one more]
+    #[arg(long, env = "STOKER_CONCURRENT_QUERIES", value_name = "N")]
+    concurrent_queries: Option<usize>,
+    /// What is logged: a level, or targets with levels [default: info]
+    #[arg(long, env = "STOKER_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "STOKER_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// TOML file with settings, named as the flags are with _ for -
+    #[arg(long, env = "STOKER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  stoker-server                                 keep data in ./stoker-data, serve this machine
+  stoker-server --http 0.0.0.0:4040 --insecure  on a network that is trusted
+  stoker-server --log stoker_server=debug,info  say more";
+
+impl Args {
+    fn settings(self) -> anyhow::Result<Settings> {
+        let file = match &self.config {
+            Some(path) => Settings::read(path)?,
+            None => Settings::default(),
+        };
+        let flags = Settings {
+            data_dir: self.data_dir,
+            http: self.http,
+            grpc: self.grpc,
+            insecure: self.insecure,
+            allowed_hosts: self.allowed_host,
+            query_timeout: self.query_timeout,
+            concurrent_queries: self.concurrent_queries,
+            log: self.log,
+            log_format: self.log_format,
+        };
+        Ok(flags.or(file))
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without a standard error nobody is there to be told.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::from(WRONG_USE)
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    let settings = args.settings()?;
+    let log = settings.log.clone().unwrap_or_else(|| "info".to_owned());
+    let log_format = settings.log_format.unwrap_or_default();
+    let config = settings.into_config()?;
+    start_log(&log, log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter)
+        .with_context(|| format!("--log {filter:?} is no filter: write info, or target=debug"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let server = start(config).await?;
+    // Standard output is for programs that start this one with port 0.
+    let _ = writeln!(
+        io::stdout(),
+        "http://{}\ngrpc://{}",
+        server.http_addr,
+        server.grpc_addr
+    );
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    server.shutdown().await?;
+    Ok(())
+}

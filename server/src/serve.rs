@@ -1,0 +1,179 @@
+//! Starting and stopping: ports first, then the data folder, then service; and back in that order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_stream::wrappers::TcpListenerStream;
+use stoker_wire::proto::profile_ingest_server::{ProfileIngest, ProfileIngestServer};
+
+use crate::config::ServerConfig;
+use crate::http;
+use crate::ingest;
+use crate::query::TenantParts;
+use crate::store::{Store, StoreConfig, StoreError, TenantId};
+use crate::store_backend::StoreBackend;
+
+/// How long answers that are under way may take once the server stops.
+const DRAIN: Duration = Duration::from_millis(500);
+/// How often a silent agent is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Why a server does not start, or does not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address that others can reach, without leave to bind it.
+    #[error(
+        "{flag} {address} can be reached from other machines, and this version neither encrypts \
+         nor asks who is there: bind 127.0.0.1, or add --insecure if the network is trusted"
+    )]
+    Exposed {
+        /// Which address.
+        flag: &'static str,
+        /// What it is.
+        address: SocketAddr,
+    },
+    /// Another process has the port.
+    #[error(
+        "port {} is in use by another process: stop it, or choose another with {flag} {}:PORT \
+         (port 0 takes any free one)",
+        address.port(), address.ip()
+    )]
+    PortInUse {
+        /// Which address.
+        flag: &'static str,
+        /// What it is.
+        address: SocketAddr,
+    },
+    /// The address cannot be bound for another reason.
+    #[error("cannot listen at {address}: {source}; choose another address with {flag}")]
+    Bind {
+        /// Which address.
+        flag: &'static str,
+        /// What it is.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store does not open or close.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A server that runs until it is shut down.
+#[derive(Debug)]
+pub struct RunningServer {
+    /// Where API and viewer answer.
+    pub http_addr: SocketAddr,
+    /// Where agents send to.
+    pub grpc_addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    store: Store,
+}
+
+/// Binds both ports, opens the data folder, and serves.
+///
+/// # Errors
+/// When an address may not or cannot be bound, or the data folder cannot be opened. Nothing is left
+/// behind then.
+pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
+    let http_listener = bind("--http", config.http, config.insecure).await?;
+    let grpc_listener = bind("--grpc", config.grpc, config.insecure).await?;
+    let (http_addr, grpc_addr) = (
+        address("--http", config.http, &http_listener)?,
+        address("--grpc", config.grpc, &grpc_listener)?,
+    );
+    let store_config = StoreConfig { dir: config.data_dir.clone(), ..config.store.clone() };
+    let opened = tokio::task::spawn_blocking(move || Store::open(store_config)).await;
+    let store = opened.unwrap_or(Err(StoreError::Closed))?;
+    let tenant = TenantId::default_tenant();
+    let agents = ingest::Agents::default();
+    let counts = Arc::<ingest::IngestMetrics>::default();
+    let backend = StoreBackend {
+        parts: TenantParts { store: store.clone(), tenant },
+        agents: agents.clone(),
+        ingest: Arc::clone(&counts),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let router = http::router(Arc::new(backend), &config.http_config(http_addr));
+    let ingest = ingest::service(store.clone(), agents, counts);
+    let tasks = vec![
+        tokio::spawn(serve_http(http_listener, router, stopped.clone())),
+        tokio::spawn(serve_grpc(grpc_listener, ingest, stopped)),
+    ];
+    tracing::info!(%http_addr, %grpc_addr, data_dir = %config.data_dir.display(), "serving");
+    Ok(RunningServer { http_addr, grpc_addr, stop, tasks, store })
+}
+
+impl RunningServer {
+    /// Takes no more requests, lets those under way end within half a second, makes all that was
+    /// acknowledged durable in segments, and lets go of the data folder.
+    ///
+    /// # Errors
+    /// When the store could not be closed cleanly; nothing is lost, it is recovered at the next start.
+    pub async fn shutdown(self) -> Result<(), ServerError> {
+        // Both tasks hold a receiver; when they are gone there is nothing to tell.
+        let _ = self.stop.send(true);
+        let end = Instant::now() + DRAIN;
+        for mut task in self.tasks {
+            if tokio::time::timeout_at(end, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+        self.store.flush_and_close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn bind(
+    flag: &'static str,
+    address: SocketAddr,
+    insecure: bool,
+) -> Result<TcpListener, ServerError> {
+    if !address.ip().to_canonical().is_loopback() && !insecure {
+        return Err(ServerError::Exposed { flag, address });
+    }
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ServerError::PortInUse { flag, address },
+        _ => ServerError::Bind { flag, address, source },
+    })
+}
+
+/// Where a listener ended up, which port 0 leaves open.
+fn address(flag: &'static str, asked: SocketAddr, listener: &TcpListener) -> Result<SocketAddr, ServerError> {
+    let bound = listener.local_addr();
+    bound.map_err(|source| ServerError::Bind { flag, address: asked, source })
+}
+
+async fn serve_http(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(wait(stopped));
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the HTTP side has ended");
+    }
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    ingest: ProfileIngestServer<impl ProfileIngest>,
+    stopped: watch::Receiver<bool>,
+) {
+    let serving = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .add_service(ingest)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), wait(stopped));
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the gRPC side has ended");
+    }
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that nobody can say stop any more, which is the same.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,156 @@
+//! The store as the HTTP API sees it: one tenant's rows, the agents, and what is counted.
+
+use std::sync::Arc;
+
+use crate::http::{AgentEntry, Backend, Metric, MetricKind, UnwindCounts};
+use crate::ingest::{Agent, Agents, IngestCounts, IngestMetrics, RefusalCode};
+use crate::query::{Parts, TenantParts};
+use crate::store::StoreMetrics;
+
+/// A server's data.
+pub(crate) struct StoreBackend {
+    pub(crate) parts: TenantParts,
+    pub(crate) agents: Agents,
+    pub(crate) ingest: Arc<IngestMetrics>,
+}
+
+type Read = fn(&StoreMetrics) -> u64;
+
+/// What the store counts, in the order of `docs/operations.md`.
+const METRICS: [(&str, MetricKind, &str, Read); 15] = {
+    use MetricKind::{Counter, Gauge};
+    [
+        ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
+        ("store_rows", Counter, "Rows that were made durable", |m| m.rows),
+        (
+            "store_duplicates",
+            Counter,
+            "Batches that had been stored before and were not stored again",
+            |m| m.duplicates,
+        ),
+        ("store_log_bytes", Counter, "Bytes written to logs", |m| m.log_bytes),
+        ("store_log_syncs", Counter, "Syncs of logs", |m| m.log_syncs),
+        (
+            "store_log_failures",
+            Counter,
+            "Logs that could not be written or synced",
+            |m| m.log_failures,
+        ),
+        ("store_logs_waiting", Gauge, "Logs that wait to be sealed", |m| m.logs_waiting),
+        (
+            "store_segments_sealed",
+            Counter,
+            "Segments that were written",
+            |m| m.segments_sealed,
+        ),
+        (
+            "store_seal_failures",
+            Counter,
+            "Attempts to write a segment that failed",
+            |m| m.seal_failures,
+        ),
+        ("store_segments", Gauge, "Segments that there are", |m| m.segments),
+        ("store_segment_bytes", Gauge, "Bytes of all segments", |m| m.segment_bytes),
+        ("store_segment_rows", Gauge, "Rows of all segments", |m| m.segment_rows),
+        (
+            "store_read_failures",
+            Counter,
+            "Segments that could not be read when asked: their rows are missing from answers",
+            |m| m.read_failures,
+        ),
+        (
+            "store_set_aside",
+            Gauge,
+            "Damaged files that were set aside when the store was opened",
+            |m| m.set_aside,
+        ),
+        ("store_definitions", Gauge, "Frames that have a name", |m| m.definitions),
+    ]
+};
+
+type ReadIngest = fn(&IngestCounts) -> u64;
+
+/// What ingest counts.
+const INGEST_METRICS: [(&str, MetricKind, &str, ReadIngest); 7] = {
+    use MetricKind::{Counter, Gauge};
+    [
+        ("ingest_streams_open", Gauge, "Streams of agents that are open", |m| m.streams_open),
+        ("ingest_streams", Counter, "Streams that were ever opened", |m| m.streams),
+        ("ingest_batches", Counter, "Batches that were stored", |m| m.batches),
+        (
+            "ingest_duplicates",
+            Counter,
+            "Batches that had been stored before",
+            |m| m.duplicates,
+        ),
+        ("ingest_rows", Counter, "Rows of batches that were stored", |m| m.rows),
+        ("ingest_samples", Counter, "Samples of batches that were stored", |m| m.samples),
+        ("ingest_bytes", Counter, "Bytes of all batches that came, decompressed", |m| m.bytes),
+    ]
+};
+
+impl StoreBackend {
+    fn refusals(&self) -> impl Iterator<Item = Metric> {
+        RefusalCode::ALL.into_iter().map(|code| Metric {
+            name: "ingest_refusals",
+            help: "Streams and batches that were refused, by reason",
+            kind: MetricKind::Counter,
+            label: Some(("code", code.as_str())),
+            value: self.ingest.refused(code),
+        })
+    }
+}
+
+impl Backend for StoreBackend {
+    fn parts(&self) -> &dyn Parts {
+        &self.parts
+    }
+
+    fn agents(&self) -> Vec<AgentEntry> {
+        self.agents.list(&self.parts.tenant).iter().map(entry).collect()
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let counted = self.parts.store.metrics();
+        let store = METRICS.iter().map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
+        let counted = self.ingest.counts();
+        let ingest = INGEST_METRICS
+            .iter()
+            .map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
+        let plain = store.chain(ingest).map(|(name, kind, help, value)| Metric {
+            name,
+            help,
+            kind: *kind,
+            label: None,
+            value,
+        });
+        plain.chain(self.refusals()).collect()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match self.parts.store.ready() {
+            true => Ok(()),
+            false => Err("The store is closing: ask again when the server has restarted.".into()),
+        }
+    }
+}
+
+fn entry(agent: &Agent) -> AgentEntry {
+    let host_id = agent.host_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    AgentEntry {
+        host: agent.host.to_string(),
+        host_id,
+        version: agent.version.to_string(),
+        last_seen_ms: agent.last_seen.0 / 1_000_000,
+        cpus: agent.cpus,
+        sample_source: agent.sample_source.to_string(),
+        frequency_hz: agent.frequency_hz,
+        samples_taken: agent.samples_taken,
+        samples_lost: agent.samples_lost,
+        unwind: UnwindCounts {
+            complete: agent.unwind.complete,
+            truncated: agent.unwind.truncated,
+            failed: agent.unwind.failed,
+        },
+    }
+}
