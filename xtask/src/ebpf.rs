@@ -63,6 +63,20 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// Builds from source and gives the path of the object. A newer compiler may well build another one
+/// than the committed: that is said and is no failure, since the tests run on both.
+pub fn rebuilt(root: &Path) -> Result<PathBuf> {
+    check(root)?;
+    let tools = toolchain::ensure(root, true)?;
+    let object = build::object(root, &tools, false)?;
+    let path = root.join("target/rebuilt.bpf.o");
+    write(&path, &object)?;
+    if let Err(differs) = compare(root, &object) {
+        host::say(&format!("ebpf: {differs:#}"));
+    }
+    Ok(path)
+}
+
 /// Without the toolchain the committed object serves, as long as it is the right one.
 fn fall_back(root: &Path, missing: &anyhow::Error) -> Result<()> {
     host::say(&format!("ebpf: cannot build here: {missing:#}"));
@@ -71,7 +85,8 @@ fn fall_back(root: &Path, missing: &anyhow::Error) -> Result<()> {
     Ok(())
 }
 
-fn check(root: &Path) -> Result<()> {
+/// Fails when the sources have changed since the committed object was built.
+pub fn check(root: &Path) -> Result<()> {
     let recorded = Stamp::read(root)?;
     if recorded.sources != source::hash(root)? {
         bail!(

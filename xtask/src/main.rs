@@ -6,8 +6,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
+mod browser;
 mod ebpf;
+mod fuzz;
+mod golden;
 mod host;
+mod node;
+mod packages;
+mod test;
+mod tools;
+mod up;
+mod web;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Stoker's own commands", version)]
@@ -18,12 +28,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Set up, build, and profile this machine, live: viewer on http://localhost:4040
+    Up(up::Args),
+    /// Set up and run everything that CI runs
+    Test(test::Args),
+    /// Measure, and append a line to benches/history/
+    Bench,
+    /// Build the viewer into web/dist, from where the server embeds it
+    Web,
+    /// Renew golden outputs
+    Golden,
     /// Build the kernel-side programs, or check the committed object against its source
     Ebpf(ebpf::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Up(args) => up::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Bench => bench::run(),
+        Command::Web => host::root().and_then(|root| web::build(&root).map(drop)),
+        Command::Golden => golden::run(),
         Command::Ebpf(args) => ebpf::run(&args),
     };
     match done {

@@ -51,7 +51,9 @@ impl Node {
         let all = self.bin.iter().cloned().chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
         // A path that cannot be joined holds a colon: then the machine's own Node has to do.
-        command.env("PATH", std::env::join_paths(all).unwrap_or(path)).current_dir(root.join("web"));
+        command
+            .env("PATH", std::env::join_paths(all).unwrap_or(path))
+            .current_dir(root.join("web"));
         command
     }
 }

@@ -41,15 +41,8 @@ enum Stage {
 }
 
 /// In the order in which they run: what is quick to fail comes first.
-const ALL: [Stage; 7] = [
-    Stage::Lint,
-    Stage::Web,
-    Stage::Rust,
-    Stage::E2e,
-    Stage::Ebpf,
-    Stage::Browser,
-    Stage::Fuzz,
-];
+const ALL: [Stage; 7] =
+    [Stage::Lint, Stage::Web, Stage::Rust, Stage::E2e, Stage::Ebpf, Stage::Browser, Stage::Fuzz];
 
 /// Where the run happens and what it must not use.
 struct Run {

@@ -19,7 +19,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let root = host::root()?;
     packages::ensure("up", &["gcc", "libc6-dev"], true)?;
-    ebpf::check_committed(&root)?;
+    ebpf::check(&root)?;
     web::build(&root)?;
     host::say("up: building stoker (the first time takes some minutes)");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -28,7 +28,8 @@ pub fn run(args: &Args) -> Result<()> {
             .args(["build", "--release", "--locked", "--package", "stoker-cli"])
             .current_dir(&root),
     )?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let stoker = target.join("release/stoker");
     let mut command = if packages::is_root() {
         Command::new(&stoker)

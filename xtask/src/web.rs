@@ -24,7 +24,8 @@ pub fn build(root: &Path) -> Result<Node> {
 /// Installs what `package-lock.json` names, when it changed since the last time.
 fn install(root: &Path, node: &Node) -> Result<()> {
     let web = root.join("web");
-    let lock = fs::read(web.join("package-lock.json")).context("cannot read web/package-lock.json")?;
+    let lock =
+        fs::read(web.join("package-lock.json")).context("cannot read web/package-lock.json")?;
     let marker = web.join("node_modules/.stoker-lock");
     if fs::read(&marker).ok().as_deref() == Some(&lock[..]) {
         return Ok(());

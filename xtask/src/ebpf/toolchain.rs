@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::host;
+use crate::{host, packages};
 
 const PACKAGES: [&str; 5] =
     ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf", "llvm-22-dev", "libpolly-22-dev"];
@@ -42,7 +42,7 @@ impl Tools {
 
 /// Finds the tools, installing what is missing where `install` allows it.
 pub fn ensure(root: &Path, install: bool) -> Result<Tools> {
-    ensure_packages(install)?;
+    packages::ensure("ebpf", &PACKAGES, install)?;
     let tools = Tools {
         cargo: "/usr/bin/cargo".into(),
         rustc: "/usr/bin/rustc".into(),
@@ -51,30 +51,6 @@ pub fn ensure(root: &Path, install: bool) -> Result<Tools> {
     };
     ensure_linker(root, &tools.linker, install)?;
     Ok(tools)
-}
-
-fn ensure_packages(install: bool) -> Result<()> {
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|package| !installed(package)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list = missing.join(" ");
-    if !install {
-        bail!("missing Debian packages: {list}");
-    }
-    host::say(&format!("ebpf: installing Debian packages: {list}"));
-    let apt = |args: &[&str]| {
-        host::run(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update", "-q"])?;
-    let mut args = vec!["install", "-q", "-y", "--no-install-recommends"];
-    args.extend(missing);
-    apt(&args).with_context(|| format!("cannot install {list} (are you root, on Debian 12?)"))
-}
-
-fn installed(package: &str) -> bool {
-    host::output("dpkg-query", &["-W", "-f", "${db:Status-Status}", package])
-        .is_some_and(|status| status == "installed")
 }
 
 fn ensure_linker(root: &Path, linker: &Path, install: bool) -> Result<()> {
