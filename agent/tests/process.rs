@@ -230,6 +230,26 @@ fn agrees_with_object(path: &Path) -> bool {
 }
 
 #[test]
+fn without_a_note_the_code_is_the_identity() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let run = |program: &str, arguments: &[&str]| {
+        let done = Command::new(program).args(arguments).current_dir(folder.path()).status();
+        assert!(done.expect("this test needs gcc and binutils").success());
+    };
+    std::fs::write(at("a.c"), "int main(void) { return WANTED; }").expect("writes");
+    for (name, wanted) in [("one", "-DWANTED=1"), ("two", "-DWANTED=2")] {
+        run("gcc", &["-g", wanted, "-Wl,--build-id=none", "a.c", "-o", name]);
+        run("strip", &["-o", &format!("{name}.stripped"), name]);
+    }
+    let id =
+        |name: &str| ElfInfo::read(&File::open(at(name)).expect("opens")).expect("reads").build_id;
+    assert_eq!(id("one").kind(), BuildIdKind::Content);
+    assert_eq!(id("one"), id("one.stripped"), "symbols are no part of it");
+    assert_ne!(id("one"), id("two"));
+}
+
+#[test]
 fn the_vdso_is_a_binary_of_its_own() {
     let (maps, _) = parse_maps(&std::fs::read("/proc/self/maps").expect("reads"));
     let vdso = maps.iter().find(|m| matches!(m.backing, Backing::Vdso)).expect("there is one");

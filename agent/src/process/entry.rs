@@ -92,7 +92,7 @@ impl ProcessEntry {
         }
     }
 
-    /// Path of the first mapped file: after `exec` the program itself.
+    /// The mapped file at the lowest address: the program itself, as Linux lays out a process.
     pub(super) fn first_file(&self) -> Option<&Arc<super::maps::MappedFile>> {
         self.maps.iter().find_map(|mapping| match &mapping.backing {
             super::maps::Backing::File(file) => Some(file),

@@ -198,3 +198,67 @@ fn read_text(path: &Path) -> String {
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Folders like `/proc` and `/sys` of a kernel with two modules, one of them without a note.
+    fn machine() -> (tempfile::TempDir, KernelMap) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (proc_root, sys_root) = (folder.path().join("proc"), folder.path().join("sys"));
+        let write = |path: PathBuf, bytes: &[u8]| {
+            std::fs::create_dir_all(path.parent().expect("has one")).expect("makes folders");
+            std::fs::write(path, bytes).expect("writes");
+        };
+        let note = |byte: u8| [b"\x04\0\0\0\x04\0\0\0\x03\0\0\0GNU\0", &[byte; 4][..]].concat();
+        write(proc_root.join("sys/kernel/osrelease"), b"6.1.0-9\n");
+        write(
+            proc_root.join("kallsyms"),
+            b"ffffffff81000000 T _text\nffffffff82000000 T _etext\n\
+            ffffffffc0300000 t bpf_prog_0011223344556677_x\t[bpf]\n",
+        );
+        write(
+            proc_root.join("modules"),
+            b"kvm 8192 0 - Live 0xffffffffc0100000\n\
+            old 4096 0 - Live 0xffffffffc0200000\n",
+        );
+        write(sys_root.join("kernel/notes"), &note(0xaa));
+        write(sys_root.join("module/kvm/notes/.note.gnu.build-id"), &note(0xbb));
+        let map = KernelMap::read(&proc_root, &sys_root);
+        (folder, map)
+    }
+
+    #[test]
+    fn each_image_has_its_own_offsets() {
+        let (_folder, mut map) = machine();
+        let kernel = KernelImage::Build("aaaaaaaa".parse().expect("hexadecimal"));
+        let kvm = KernelImage::Build("bbbbbbbb".parse().expect("hexadecimal"));
+        let old = KernelImage::Release { release: "6.1.0-9".into(), module: "old".into() };
+        for (address, image, offset) in [
+            (0xffff_ffff_8100_0010, kernel.clone(), 0x10),
+            (0xffff_ffff_c010_1fff, kvm, 0x1fff),
+            (0xffff_ffff_c020_0004, old, 4),
+        ] {
+            assert_eq!(map.resolve(address, true), Frame::Kernel { image: image.clone(), offset });
+            assert_eq!(map.address(&image, offset), Some(address));
+        }
+        assert_eq!(map.address(&kernel, 0x0100_0000), None);
+        let name = |id: &str| map.module_name(&id.parse().expect("hexadecimal"));
+        assert_eq!(name("aaaaaaaa").as_deref(), Some(KERNEL_MODULE));
+        assert_eq!(name("bbbbbbbb").as_deref(), Some("kvm"));
+    }
+
+    #[test]
+    fn bpf_programs_name_themselves_and_the_rest_is_counted() {
+        let (_folder, mut map) = machine();
+        let Frame::Interpreted { runtime, function, .. } =
+            map.resolve(0xffff_ffff_c030_0001, false)
+        else {
+            panic!("a BPF program")
+        };
+        assert_eq!((&*runtime, &*function), ("bpf", "bpf_prog_0011223344556677_x"));
+        assert!(matches!(map.resolve(0xffff_ffff_c010_2000, true), Frame::Special(_)));
+        assert_eq!(map.counters().unknown, 1);
+    }
+}

@@ -86,3 +86,45 @@ fn file_key(file: &impl AsFd) -> Result<(FileKey, u32), Errno> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     Ok((FileKey { inode, size, modified }, stat.st_uid))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_do_not_lead_out_of_the_root() {
+        let outside = tempfile::tempdir().expect("a folder");
+        let root = outside.path().join("root");
+        std::fs::create_dir_all(root.join("etc")).expect("makes folders");
+        std::fs::write(outside.path().join("secret"), "outside").expect("writes");
+        std::fs::write(root.join("etc/secret"), "inside").expect("writes");
+        symlink("/etc/secret", root.join("absolute")).expect("links");
+        symlink("../../../secret", root.join("etc/upwards")).expect("links");
+        symlink("/proc/self/root/secret", root.join("magic")).expect("links");
+        let content = |path: &str| {
+            let mut text = String::new();
+            let opened = open_in_root(&root, Path::new(path))?;
+            opened.file.take(64).read_to_string(&mut text).expect("reads");
+            Ok::<_, Errno>(text)
+        };
+        assert_eq!(content("/absolute"), Ok("inside".to_owned()));
+        assert_eq!(content("/../secret"), Err(Errno::NOENT));
+        assert_eq!(content("/etc/upwards"), Err(Errno::NOENT));
+        assert_eq!(content("/magic"), Err(Errno::NOENT));
+        assert_eq!(content("/etc"), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn a_changed_file_has_another_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, "a").expect("writes");
+        let before = open_regular(&path).expect("opens").key;
+        assert_eq!(open_regular(&path).expect("opens").key, before);
+        std::fs::write(&path, "ab").expect("writes");
+        assert_ne!(open_regular(&path).expect("opens").key, before);
+    }
+}

@@ -131,9 +131,9 @@ impl ProcessTable {
     pub(super) fn tick_jit(&mut self, now: Instant) {
         let mut read = Vec::new();
         for (&pid, process) in &mut self.processes {
-            let folder = process_folder(&self.proc_root, pid);
             let is_alive = process.exited.is_none();
             let Some(jit) = process.jit.as_mut().filter(|_| is_alive) else { continue };
+            let folder = process_folder(&self.proc_root, pid);
             if jit.refresh(&folder, now) {
                 read.push(pid);
             }

@@ -167,3 +167,67 @@ pub fn virtual_offset(code: &[CodeSegment], file_offset: u64) -> Option<u64> {
     let segment = code.iter().find(within).or_else(|| code.iter().find(on_pages))?;
     Some(file_offset.wrapping_sub(segment.file_offset).wrapping_add(segment.address))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A 32-bit program of one executable segment with a GNU note, byte by byte.
+    fn small_program() -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        let words = |bytes: &mut Vec<u8>, words: &[u32]| {
+            words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        };
+        // Type and machine; version, entry, program headers at 52, no sections, flags; sizes.
+        words(&mut bytes, &[0x0003_0002, 1, 0, 52, 0, 0]);
+        words(&mut bytes, &[32 << 16 | 52, 2, 0]);
+        words(&mut bytes, &[1, 0, 0x0804_8000, 0, 256, 256, 5, 4096]);
+        words(&mut bytes, &[4, 116, 0x0804_8074, 0, 20, 20, 4, 4]);
+        words(&mut bytes, &[4, 4, 3, u32::from_le_bytes(*b"GNU\0"), 0x4433_2211]);
+        bytes
+    }
+
+    #[test]
+    fn programs_of_32_bits_are_read() {
+        let info = ElfInfo::read(&*small_program()).expect("is sound");
+        assert_eq!(info.build_id.to_string(), "11223344");
+        assert!(info.main_executable);
+        assert_eq!(info.virtual_offset(0x20), Some(0x0804_8020));
+        assert_eq!(code_sections(&*small_program()), []);
+    }
+
+    #[test]
+    fn absurd_headers_are_refused() {
+        let with = |at: usize, value: u16| {
+            let mut bytes = small_program();
+            bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+            ElfInfo::read(&*bytes).expect_err("is absurd").to_string()
+        };
+        assert_eq!(with(44, 513), "the ELF file has 513 program headers");
+        assert_eq!(with(42, 33), "an ELF file of a kind that cannot run here");
+        assert_eq!(with(16, 1), "an ELF file of a kind that cannot run here");
+        assert_eq!(with(44, 100), "the ELF file is truncated");
+        assert_eq!(with(52, 9), "the ELF file has no executable segment");
+        assert_eq!(with(0, 0), "not an ELF file");
+    }
+
+    #[test]
+    fn offsets_come_from_the_segment_that_holds_them() {
+        // As lld lays out a file: each segment has a bias of its own.
+        let code = [
+            CodeSegment { file_offset: 0x1040, file_size: 0x500, address: 0x2040 },
+            CodeSegment { file_offset: 0x1540, file_size: 0x200, address: 0x4540 },
+        ];
+        for (file_offset, wanted) in [
+            (0x1040, Some(0x2040)),
+            (0x153f, Some(0x253f)),
+            (0x1540, Some(0x4540)),
+            (0x1000, Some(0x2000)),
+            (0x1fff, Some(0x2fff)),
+            (0x0fff, None),
+            (0x2000, None),
+        ] {
+            assert_eq!(virtual_offset(&code, file_offset), wanted, "{file_offset:#x}");
+        }
+    }
+}
