@@ -1,2 +1,65 @@
-//! Entry point.
-fn main() {}
+//! The `stoker` command: reads its arguments and hands over. What it prints is for people unless
+//! `--json` is given; errors go to standard error and say what was wrong, where, and what to do.
+//!
+//! Exit codes: 0 fine, 2 wrong use or broken input.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod export;
+mod failure;
+mod query;
+mod source;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use failure::Failure;
+
+/// Continuous profiling for this machine and for fleets.
+#[derive(Debug, Parser)]
+#[command(name = "stoker", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask a server: top tables, flame graphs, timelines, labels, series
+    Query(query::QueryArgs),
+    /// Write a profile from a server into a file: .collapsed, .pb.gz, .svg, .json
+    Export(export::ExportArgs),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Query(args) => block_on(query::run(args)),
+        Command::Export(args) => block_on(export::run(args)),
+        Command::Completions { shell } => completions(shell),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start: {error}"), ""))?;
+    runtime.block_on(work)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "stoker", &mut script);
+    io::stdout().write_all(&script).map_err(Failure::from_output)
+}

@@ -210,10 +210,7 @@ mod tests {
     #[test]
     fn the_stronger_source_wins_setting_by_setting() {
         let file = read("http = \"127.0.0.1:1\"\ngrpc = \"127.0.0.1:2\"\nquery_timeout = \"5s\"");
-        let flags = Settings {
-            http: Some("127.0.0.1:9".parse().unwrap()),
-            ..Settings::default()
-        };
+        let flags = Settings { http: Some("127.0.0.1:9".parse().unwrap()), ..Settings::default() };
         let config = flags.or(file.unwrap()).into_config().unwrap();
         assert_eq!((config.http.port(), config.grpc.port()), (9, 2));
         assert_eq!(config.limits.timeout, Duration::from_secs(5));

@@ -1,6 +1,7 @@
 //! `stoker-server`: reads settings, starts the server, waits for a signal.
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,10 +86,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a standard error nobody is there to be told.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {}", sentence(&error));
             ExitCode::from(WRONG_USE)
         }
     }
+}
+
+/// The error with its causes, each said once.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.is_empty() => cause,
+        cause if said.contains(&cause) => said,
+        cause => format!("{said}: {cause}"),
+    })
 }
 
 fn run(args: Args) -> anyhow::Result<()> {
@@ -104,7 +114,9 @@ fn run(args: Args) -> anyhow::Result<()> {
 fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)
         .with_context(|| format!("--log {filter:?} is no filter: write info, or target=debug"))?;
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = log.with_ansi(colour);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
@@ -117,12 +129,7 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let server = start(config).await?;
     // Standard output is for programs that start this one with port 0.
-    let _ = writeln!(
-        io::stdout(),
-        "http://{}\ngrpc://{}",
-        server.http_addr,
-        server.grpc_addr
-    );
+    let _ = writeln!(io::stdout(), "http://{}\ngrpc://{}", server.http_addr, server.grpc_addr);
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stoker_wire::proto::profile_ingest_server::{ProfileIngest, ProfileIngestServer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
-use stoker_wire::proto::profile_ingest_server::{ProfileIngest, ProfileIngestServer};
 
 use crate::config::ServerConfig;
 use crate::http;
@@ -40,7 +40,7 @@ pub enum ServerError {
     },
     /// Another process has the port.
     #[error(
-        "port {} is in use by another process: stop it, or choose another with {flag} {}:PORT \
+        "port {} is in use: stop the process that has it, or choose another with {flag} {}:PORT \
          (port 0 takes any free one)",
         address.port(), address.ip()
     )]
@@ -147,7 +147,11 @@ async fn bind(
 }
 
 /// Where a listener ended up, which port 0 leaves open.
-fn address(flag: &'static str, asked: SocketAddr, listener: &TcpListener) -> Result<SocketAddr, ServerError> {
+fn address(
+    flag: &'static str,
+    asked: SocketAddr,
+    listener: &TcpListener,
+) -> Result<SocketAddr, ServerError> {
     let bound = listener.local_addr();
     bound.map_err(|source| ServerError::Bind { flag, address: asked, source })
 }

@@ -30,25 +30,14 @@ const METRICS: [(&str, MetricKind, &str, Read); 15] = {
         ),
         ("store_log_bytes", Counter, "Bytes written to logs", |m| m.log_bytes),
         ("store_log_syncs", Counter, "Syncs of logs", |m| m.log_syncs),
-        (
-            "store_log_failures",
-            Counter,
-            "Logs that could not be written or synced",
-            |m| m.log_failures,
-        ),
+        ("store_log_failures", Counter, "Logs that could not be written or synced", |m| {
+            m.log_failures
+        }),
         ("store_logs_waiting", Gauge, "Logs that wait to be sealed", |m| m.logs_waiting),
-        (
-            "store_segments_sealed",
-            Counter,
-            "Segments that were written",
-            |m| m.segments_sealed,
-        ),
-        (
-            "store_seal_failures",
-            Counter,
-            "Attempts to write a segment that failed",
-            |m| m.seal_failures,
-        ),
+        ("store_segments_sealed", Counter, "Segments that were written", |m| m.segments_sealed),
+        ("store_seal_failures", Counter, "Attempts to write a segment that failed", |m| {
+            m.seal_failures
+        }),
         ("store_segments", Gauge, "Segments that there are", |m| m.segments),
         ("store_segment_bytes", Gauge, "Bytes of all segments", |m| m.segment_bytes),
         ("store_segment_rows", Gauge, "Rows of all segments", |m| m.segment_rows),
@@ -77,12 +66,7 @@ const INGEST_METRICS: [(&str, MetricKind, &str, ReadIngest); 7] = {
         ("ingest_streams_open", Gauge, "Streams of agents that are open", |m| m.streams_open),
         ("ingest_streams", Counter, "Streams that were ever opened", |m| m.streams),
         ("ingest_batches", Counter, "Batches that were stored", |m| m.batches),
-        (
-            "ingest_duplicates",
-            Counter,
-            "Batches that had been stored before",
-            |m| m.duplicates,
-        ),
+        ("ingest_duplicates", Counter, "Batches that had been stored before", |m| m.duplicates),
         ("ingest_rows", Counter, "Rows of batches that were stored", |m| m.rows),
         ("ingest_samples", Counter, "Samples of batches that were stored", |m| m.samples),
         ("ingest_bytes", Counter, "Bytes of all batches that came, decompressed", |m| m.bytes),
@@ -112,7 +96,8 @@ impl Backend for StoreBackend {
 
     fn metrics(&self) -> Vec<Metric> {
         let counted = self.parts.store.metrics();
-        let store = METRICS.iter().map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
+        let store =
+            METRICS.iter().map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
         let counted = self.ingest.counts();
         let ingest = INGEST_METRICS
             .iter()

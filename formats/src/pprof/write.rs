@@ -71,7 +71,8 @@ impl Stacks {
         let ids = profile.nodes.ids(&profile.frames);
         let mut rows: Vec<_> = profile.rows().collect();
         rows.sort_by_key(|(node, _, _)| ids[node.at()]);
-        let each = rows.first().map_or(0, |(_, value, count)| value.checked_div(*count).unwrap_or(0));
+        let each =
+            rows.first().map_or(0, |(_, value, count)| value.checked_div(*count).unwrap_or(0));
         let is_shared = |&(_, value, count): &(_, u64, u64)| count.checked_mul(each) == Some(value);
         let timed = unit == "nanoseconds";
         let period = if timed && rows.iter().all(is_shared) { each } else { 0 };
@@ -80,11 +81,7 @@ impl Stacks {
 }
 
 fn signed(what: &'static str, value: u64) -> Result<i64, WriteError> {
-    i64::try_from(value).map_err(|_| WriteError::TooLarge {
-        what,
-        value,
-        format: "pprof",
-    })
+    i64::try_from(value).map_err(|_| WriteError::TooLarge { what, value, format: "pprof" })
 }
 
 struct Writer<'a> {
@@ -136,10 +133,7 @@ impl<'a> Writer<'a> {
     }
 
     fn value_type(&mut self, kind: &str, unit: &str) -> proto::ValueType {
-        proto::ValueType {
-            r#type: self.string(kind),
-            unit: self.string(unit),
-        }
+        proto::ValueType { r#type: self.string(kind), unit: self.string(unit) }
     }
 
     fn location(&mut self, id: u64, frame: &Frame, definition: Option<&Definition>) {
@@ -150,10 +144,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let function_id = self.function(&location.function, &location.file);
-            line.push(proto::Line {
-                function_id,
-                line: i64::from(location.line),
-            });
+            line.push(proto::Line { function_id, line: i64::from(location.line) });
         }
         let (address, mapping_id) = match frame {
             Frame::Native { offset, .. } | Frame::Kernel { offset, .. } => {
@@ -173,12 +164,7 @@ impl<'a> Writer<'a> {
                 (0, 0)
             }
         };
-        self.message.location.push(proto::Location {
-            id,
-            mapping_id,
-            address,
-            line,
-        });
+        self.message.location.push(proto::Location { id, mapping_id, address, line });
     }
 
     fn function(&mut self, name: &str, file: &str) -> u64 {
@@ -189,12 +175,7 @@ impl<'a> Writer<'a> {
         let id = self.functions.len() as u64 + 1;
         let name = self.string(&harmless(name));
         self.functions.insert((system_name, filename), id);
-        self.message.function.push(proto::Function {
-            id,
-            name,
-            system_name,
-            filename,
-        });
+        self.message.function.push(proto::Function { id, name, system_name, filename });
         id
     }
 

@@ -34,10 +34,7 @@ pub(super) async fn labels(
     let mut params = Params::read(raw.as_deref())?;
     let query = params.query()?;
     params.finish()?;
-    run(&app, "labels", query, |engine, query| {
-        json(engine, &query::labels(engine, query)?)
-    })
-    .await
+    run(&app, "labels", query, |engine, query| json(engine, &query::labels(engine, query)?)).await
 }
 
 pub(super) async fn values(
@@ -61,10 +58,7 @@ pub(super) async fn series(
     let mut params = Params::read(raw.as_deref())?;
     let query = params.query()?;
     params.finish()?;
-    run(&app, "series", query, |engine, query| {
-        json(engine, &query::series(engine, query)?)
-    })
-    .await
+    run(&app, "series", query, |engine, query| json(engine, &query::series(engine, query)?)).await
 }
 
 pub(super) async fn timeline(
@@ -95,11 +89,7 @@ pub(super) async fn top(
     let query = params.required_query()?;
     let by = params.choice(
         "by",
-        &[
-            ("function", TopBy::Function),
-            ("module", TopBy::Module),
-            ("service", TopBy::Service),
-        ],
+        &[("function", TopBy::Function), ("module", TopBy::Module), ("service", TopBy::Service)],
     )?;
     let limit = params.number("limit", TOP_ROWS)?;
     params.finish()?;

@@ -47,12 +47,7 @@ impl ApiError {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            hint: hint.into(),
-        }
+        Self { status, code, message: message.into(), hint: hint.into() }
     }
 
     /// A parameter that is wrong, missing or unknown.
@@ -107,13 +102,8 @@ impl From<WriteError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Body {
-            error: Detail {
-                code: self.code,
-                message: &self.message,
-                hint: &self.hint,
-            },
-        };
+        let body =
+            Body { error: Detail { code: self.code, message: &self.message, hint: &self.hint } };
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             let allow = header::HeaderValue::from_static("GET, HEAD");

@@ -90,9 +90,8 @@ fn as_svg(
     let tree = call_tree(&folded.profile, &folded.modules);
     let title = query.selector.to_string();
     let subtitle = format!("{}, {}", amount(profile_type, folded), span(query));
-    let bytes = bounded(engine, |out| {
-        Ok(svg::write(&tree, profile_type, (&title, &subtitle), out)?)
-    })?;
+    let bytes =
+        bounded(engine, |out| Ok(svg::write(&tree, profile_type, (&title, &subtitle), out)?))?;
     Ok(Answer { bytes, content_type: "image/svg+xml" })
 }
 

@@ -129,14 +129,8 @@ pub(super) async fn add_security_headers(mut response: Response) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            header::HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        (
-            header::HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
+        (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     for (name, value) in fixed {
         let headers = response.headers_mut();
@@ -164,12 +158,21 @@ mod tests {
     fn names_that_could_point_anywhere_are_refused() {
         let local = allowed("127.0.0.1:4040", &["Stoker.example.com"]);
         for host in [
-            "localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1",
-            "::ffff:127.0.0.1", "stoker.example.com",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "a.localhost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "stoker.example.com",
         ] {
             assert!(local.holds(host), "{host}");
         }
-        for host in ["", "evil.com", "localhost.evil.com", "10.0.0.7", "127.0.0.1.nip.io", "0.0.0.0"] {
+        for host in
+            ["", "evil.com", "localhost.evil.com", "10.0.0.7", "127.0.0.1.nip.io", "0.0.0.0"]
+        {
             assert!(!local.holds(host), "{host}");
         }
         let all = allowed("0.0.0.0:4040", &[]);

@@ -10,9 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder,
-};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -75,14 +73,7 @@ impl HttpMetrics {
         let help = "Queries without an answer, by code";
         registry.register("query_errors", help, query_errors.clone());
         registry.register_collector(Box::new(FromBackend(backend)));
-        Self {
-            registry,
-            requests,
-            open,
-            query_seconds,
-            query_rows,
-            query_errors,
-        }
+        Self { registry, requests, open, query_seconds, query_rows, query_errors }
     }
 
     pub(super) fn query(
@@ -121,18 +112,18 @@ impl Collector for FromBackend {
                 MetricKind::Gauge => MetricType::Gauge,
             };
             let mut out = encoder.encode_descriptor(name, help, None, kind)?;
+            if let [metric @ Metric { label: None, .. }] = family {
+                number(metric, out)?;
+                continue;
+            }
             for metric in family {
-                match metric.label {
-                    Some(label) => number(metric, out.encode_family(&[label])?)?,
-                    None => number(metric, out.encode_family(&NO_LABELS)?)?,
-                }
+                let label = metric.label.unwrap_or_default();
+                number(metric, out.encode_family(&[label])?)?;
             }
         }
         Ok(())
     }
 }
-
-const NO_LABELS: [(&str, &str); 0] = [];
 
 fn number(metric: &Metric, out: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     match metric.kind {

@@ -18,9 +18,10 @@ impl Params {
     /// Takes the part of an address behind `?`.
     pub(super) fn read(raw: Option<&str>) -> Result<Self, ApiError> {
         let uri = format!("/?{}", raw.unwrap_or_default());
-        let parsed = uri.parse().ok().and_then(|uri| {
-            axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok()
-        });
+        let parsed = uri
+            .parse()
+            .ok()
+            .and_then(|uri| axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok());
         let Some(axum::extract::Query(left)) = parsed else {
             let hint = "encode names and values, for example with curl --data-urlencode";
             return Err(ApiError::parameter("the parameters cannot be read", hint));

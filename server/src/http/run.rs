@@ -46,11 +46,8 @@ pub(super) async fn run(
     let app = Arc::clone(app);
     let job = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        let engine = Engine {
-            parts: app.backend.parts(),
-            limits: &app.limits,
-            progress: &progress,
-        };
+        let engine =
+            Engine { parts: app.backend.parts(), limits: &app.limits, progress: &progress };
         let answer = work(engine, &query);
         drop(turn);
         let spent = started.elapsed();
@@ -104,7 +101,9 @@ pub(super) fn bounded(
     let mut out = Bounded { bytes: Vec::new(), limit, is_over: false };
     let written = write(&mut out);
     if out.is_over {
-        return Err(QueryError::too_large("max_answer_bytes", limit, "has too large an answer").into());
+        return Err(
+            QueryError::too_large("max_answer_bytes", limit, "has too large an answer").into()
+        );
     }
     written.map(|()| out.bytes)
 }
