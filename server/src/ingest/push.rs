@@ -16,9 +16,7 @@ use tonic::{Status, Streaming};
 
 use super::metrics::RefusalCode;
 use super::service::Ingest;
-use crate::store::{
-    Appended, BatchSource, InLine, SpoolId, StoreError, StreamRebase, TenantId,
-};
+use crate::store::{Appended, BatchSource, InLine, SpoolId, StoreError, StreamRebase, TenantId};
 
 /// Batches of one stream that may wait for the disk.
 pub const MAX_UNACKED: usize = 16;
@@ -148,18 +146,14 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn take_batch(
-        &mut self,
-        source: &BatchSource,
-        batch: &proto::Batch,
-    ) -> Result<(), End> {
+    async fn take_batch(&mut self, source: &BatchSource, batch: &proto::Batch) -> Result<(), End> {
         let sequence = batch.sequence;
         add(&self.ingest.metrics.bytes, batch.encoded_len() as u64);
         if sequence == 0 {
             let error = WireError::Malformed("sequences count up from 1");
-            return Err(wire_answer(sequence, error));
+            return Err(wire_answer(sequence, &error));
         }
-        let body = self.decoder.decode(batch).map_err(|error| wire_answer(sequence, error))?;
+        let body = self.decoder.decode(batch).map_err(|error| wire_answer(sequence, &error))?;
         check_time(&body)?;
         let dictionary = self.decoder.dictionary();
         let store = &self.ingest.store;
@@ -267,12 +261,13 @@ fn bad_hello(message: &str) -> End {
     refused(0, RefusalCode::BadHello, message.to_owned(), "is this an agent of Stoker?")
 }
 
-fn wire_answer(sequence: u64, error: WireError) -> End {
+fn wire_answer(sequence: u64, error: &WireError) -> End {
     let message = error.to_string();
     let report = "the agent has an error: please report it";
     match error {
         WireError::UnknownId { dictionary, id } => {
-            let unknown = proto::UnknownId { sequence, dictionary: dictionary.to_owned(), id };
+            let unknown =
+                proto::UnknownId { sequence, dictionary: (*dictionary).to_owned(), id: *id };
             End::Answer(Out::Unknown(unknown), RefusalCode::UnknownId)
         }
         WireError::TooLarge { .. } => {

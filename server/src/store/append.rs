@@ -123,6 +123,9 @@ impl Store {
     }
 }
 
+/// A batch and the log that it was encoded for.
+type Placed = (Arc<Head>, Box<Encoded>);
+
 #[derive(Clone, Copy)]
 struct Batch<'a> {
     source: &'a BatchSource,
@@ -177,7 +180,7 @@ fn encode_for(
     rebase: &mut StreamRebase,
     shared: &Shared,
     roll: impl Fn() -> Arc<Head>,
-) -> Result<Option<(Arc<Head>, Box<Encoded>)>, StoreError> {
+) -> Result<Option<Placed>, StoreError> {
     let Batch { dictionary, body, .. } = batch;
     let max_series = shared.config.max_series;
     let too_many = || StoreError::TooManySeries { limit: max_series };

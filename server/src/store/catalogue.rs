@@ -42,8 +42,12 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
     fn list(&self, tenant: &TenantId, range: TimeRange) -> Result<Vec<Entry>, StoreError>;
     /// Segments some series of which has this label; those that have too many values of it to list
     /// are among them.
-    fn with_label(&self, tenant: &TenantId, name: &str, value: &str)
-    -> Result<Vec<u64>, StoreError>;
+    fn with_label(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        value: &str,
+    ) -> Result<Vec<u64>, StoreError>;
     /// Segments that have frames of this build.
     fn with_build(&self, tenant: &TenantId, build: &str) -> Result<Vec<u64>, StoreError>;
     /// How far spools are stored.

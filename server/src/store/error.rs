@@ -105,7 +105,7 @@ impl StoreError {
         move |source| Self::Io { doing, path, source }
     }
 
-    pub(crate) fn damaged(path: impl Into<PathBuf>, what: impl ToString) -> Self {
-        Self::Damaged { path: path.into(), what: what.to_string() }
+    pub(crate) fn damaged(path: impl Into<PathBuf>, what: impl std::fmt::Display) -> Self {
+        Self::Damaged { path: path.into(), what: format!("{what}") }
     }
 }

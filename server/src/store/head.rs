@@ -11,7 +11,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits, proto};
 
-use super::api::{BatchSource, PartView, SpoolId, StreamRebase, TimeRange, WindowFacts, WindowRows};
+use super::api::{
+    BatchSource, PartView, SpoolId, StreamRebase, TimeRange, WindowFacts, WindowRows,
+};
 
 /// The content of one log.
 #[derive(Debug)]
@@ -199,8 +201,9 @@ impl HeadRows {
     }
 
     fn window(&mut self, profile_type: ProfileType, window: UnixNanos, rows: Vec<SampleRow>) {
-        let key = |held: &WindowRows| (held.profile_type.as_str(), held.window)
-            .cmp(&(profile_type.as_str(), window));
+        let key = |held: &WindowRows| {
+            (held.profile_type.as_str(), held.window).cmp(&(profile_type.as_str(), window))
+        };
         match self.windows.binary_search_by(key) {
             Ok(at) => self.windows[at].rows.extend(rows),
             Err(at) => self.windows.insert(at, WindowRows { window, profile_type, rows }),

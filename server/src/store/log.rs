@@ -193,8 +193,9 @@ fn damage(bytes: &[u8], at: usize) -> LogDamage {
 }
 
 fn samples_of(batch: &stoker_wire::proto::Batch) -> Option<u64> {
-    let counts = batch.rows.iter().flat_map(|rows| {
-        if rows.period == 0 { rows.count.iter() } else { rows.value.iter() }
-    });
+    let counts = batch
+        .rows
+        .iter()
+        .flat_map(|rows| if rows.period == 0 { rows.count.iter() } else { rows.value.iter() });
     counts.copied().try_fold(0u64, u64::checked_add)
 }

@@ -19,7 +19,11 @@ pub struct NamesGrowth {
 
 impl NamesGrowth {
     /// Adds definitions over a dictionary.
-    pub fn learn_definitions(&mut self, dictionary: &Dictionary, definitions: &[(FrameIx, Definition)]) {
+    pub fn learn_definitions(
+        &mut self,
+        dictionary: &Dictionary,
+        definitions: &[(FrameIx, Definition)],
+    ) {
         let of = |(frame, definition): &(FrameIx, Definition)| {
             (dictionary.frames.id(*frame), definition.clone())
         };
@@ -53,8 +57,8 @@ impl SharedNames {
 /// The builds of a dictionary's frames, as they are written for people.
 pub fn builds(dictionary: &Dictionary) -> Vec<String> {
     let build = |frame: &Frame| match frame {
-        Frame::Native { build_id, .. } => Some(build_id.clone()),
-        Frame::Kernel { image: KernelImage::Build(build_id), .. } => Some(build_id.clone()),
+        Frame::Native { build_id, .. }
+        | Frame::Kernel { image: KernelImage::Build(build_id), .. } => Some(build_id.clone()),
         Frame::Kernel { .. } | Frame::Interpreted { .. } | Frame::Special(_) => None,
     };
     let builds = dictionary.frames.iter().filter_map(|(_, frame)| build(frame));

@@ -135,6 +135,7 @@ fn find_segments(shared: &Shared, tenant: &TenantId) -> Result<Vec<FoundSegment>
         match Segment::open(&*shared.blobs, tenant, id) {
             Ok(segment) => found.push(FoundSegment { segment, is_indexed: false }),
             Err(error @ StoreError::NewerFormat { .. }) => {
+                count(&shared.counters.read_failures, 1);
                 tracing::error!(%error, "its rows are missing from answers");
             }
             Err(error) => lost_segment(shared, tenant, id, entry.as_ref(), &error),

@@ -64,7 +64,7 @@ pub struct Writer {
     sealer: Sender<Seal>,
     /// The log that is open, and its id.
     open: Option<(u64, LogFile)>,
-    group: Vec<Box<Write>>,
+    group: Vec<Write>,
     bytes: Vec<u8>,
 }
 
@@ -103,7 +103,7 @@ impl Writer {
                     self.commit();
                 }
                 self.push(&mut write);
-                self.group.push(write);
+                self.group.push(*write);
             }
             Command::Freeze(seal) => {
                 self.commit();
@@ -164,7 +164,7 @@ impl Writer {
             tracing::error!(%error, batches = self.group.len(), "a group of batches was not stored");
         }
         for write in self.group.drain(..) {
-            answer(&self.shared, *write, &written);
+            answer(&self.shared, write, &written);
         }
         self.bytes.clear();
     }

@@ -16,9 +16,7 @@ use super::super::error::StoreError;
 use super::super::head::{facts_in, windows_in};
 use super::super::messages::{BlockEntry, FactsBlock, Footer, RowsBlock};
 use super::super::names::{NamesGrowth, builds};
-use super::{
-    BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, TRAILER_BYTES,
-};
+use super::{BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, TRAILER_BYTES};
 
 /// A segment that can be read.
 #[derive(Debug, Clone)]
@@ -188,7 +186,8 @@ impl Segment {
         cache: &Cache,
         within: impl Fn(&BlockEntry) -> bool,
     ) -> Result<Arc<Vec<WindowFacts>>, StoreError> {
-        let is_wanted = |entry: &&BlockEntry| entry.kind == BlockKind::Facts.code() && within(entry);
+        let is_wanted =
+            |entry: &&BlockEntry| entry.kind == BlockKind::Facts.code() && within(entry);
         let Some(at) = self.footer.blocks.iter().position(|entry| is_wanted(&entry)) else {
             return Ok(Arc::default());
         };

@@ -69,16 +69,14 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn push(&mut self, message: &impl Message, about: BlockEntry) -> io::Result<()> {
+    fn push(&mut self, message: &impl Message, mut entry: BlockEntry) -> io::Result<()> {
         let raw = message.encode_to_vec();
         let stored = zstd::bulk::compress(&raw, ZSTD_LEVEL)?;
-        self.entries.push(BlockEntry {
-            offset: self.bytes.len() as u64,
-            length: stored.len() as u64,
-            raw_length: raw.len() as u64,
-            crc32c: crc32c::crc32c(&stored),
-            ..about
-        });
+        entry.offset = self.bytes.len() as u64;
+        entry.length = stored.len() as u64;
+        entry.raw_length = raw.len() as u64;
+        entry.crc32c = crc32c::crc32c(&stored);
+        self.entries.push(entry);
         self.bytes.extend_from_slice(&stored);
         Ok(())
     }
@@ -91,8 +89,7 @@ impl Blocks {
     ) -> io::Result<()> {
         let definitions = content.definitions.to_vec();
         let body = BatchBody { definitions, rows: groups, ..BatchBody::default() };
-        let encoded =
-            Encoder::default().encode(content.dictionary, &body, &mut Rebase::default());
+        let encoded = Encoder::default().encode(content.dictionary, &body, &mut Rebase::default());
         let proto::Batch { strings, builds, frames, nodes, label_sets, definitions, rows, .. } =
             encoded.batch;
         let names = proto::Batch { strings, builds, frames, definitions, ..Default::default() };
@@ -142,10 +139,8 @@ fn about(kind: BlockKind) -> BlockEntry {
 }
 
 fn facts_record(held: &WindowFacts) -> LogRecord {
-    let body =
-        BatchBody { start: held.window, facts: held.facts.clone(), ..BatchBody::default() };
-    let encoded =
-        Encoder::default().encode(&Dictionary::default(), &body, &mut Rebase::default());
+    let body = BatchBody { start: held.window, facts: held.facts.clone(), ..BatchBody::default() };
+    let encoded = Encoder::default().encode(&Dictionary::default(), &body, &mut Rebase::default());
     LogRecord {
         spool_id: Vec::new(),
         host_id: held.host_id.to_vec(),
@@ -185,9 +180,8 @@ fn period(rows: &[SampleRow]) -> u64 {
 
 fn footer(content: SegmentContent<'_>, groups: &[RowGroup]) -> Footer {
     let HeadRows { windows, facts, watermarks } = content.rows;
-    let all = || {
-        windows.iter().map(|held| held.window.0).chain(facts.iter().map(|held| held.window.0))
-    };
+    let all =
+        || windows.iter().map(|held| held.window.0).chain(facts.iter().map(|held| held.window.0));
     let profile_types: BTreeSet<&str> = windows.iter().map(|w| w.profile_type.as_str()).collect();
     let rows = groups.iter().flat_map(|group| &group.rows);
     let watermarks: BTreeMap<_, _> = watermarks.iter().collect();

@@ -1,0 +1,79 @@
+//! Files of earlier versions stay readable: a log and a segment of version 1 are kept beside this
+//! test. `STOKER_GOLDEN=write` makes them anew; a version that was released is never made anew.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{Agent, Content, files, folder, open, some_rows};
+
+const KINDS: [&str; 2] = ["logs", "segments"];
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name)
+}
+
+/// What the golden files hold.
+fn expected() -> (Content, Vec<(Agent, stoker_wire::BatchBody)>) {
+    let mut content = Content::default();
+    let mut batches = Vec::new();
+    for number in [1, 2] {
+        let mut agent = Agent::new(number);
+        let body = agent.batch(number.into(), &some_rows(number * 7));
+        content.add(&agent.source.host_name, &agent.dictionary, &body);
+        batches.push((agent, body));
+    }
+    (content, batches)
+}
+
+async fn write_golden() {
+    let dir = folder();
+    let store = open(dir.path());
+    for (mut agent, body) in expected().1 {
+        agent.append(&store, &body).await.unwrap();
+    }
+    std::fs::create_dir_all(golden("")).unwrap();
+    for kind in KINDS {
+        std::fs::copy(&files(dir.path(), kind)[0], golden(&format!("{kind}.bin"))).unwrap();
+        if kind == "logs" {
+            store.flush_and_close().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_of_version_1_are_read() {
+    if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
+        write_golden().await;
+    }
+    for kind in KINDS {
+        let dir = folder();
+        drop(open(dir.path()));
+        let bytes = std::fs::read(golden(&format!("{kind}.bin"))).unwrap();
+        let name = file_name(kind, &bytes);
+        std::fs::write(dir.path().join(kind).join("default").join(name), &bytes).unwrap();
+        let store = open(dir.path());
+        assert_eq!(Content::of(&store), expected().0, "{kind}");
+        let tenant = stoker_server::store::TenantId::default_tenant();
+        for (agent, body) in expected().1 {
+            for (frame, definition) in body.definitions {
+                let id = agent.dictionary.frames.id(frame);
+                let held = store.names(&tenant, |names| names.definitions.get(&id).cloned());
+                let held = held.expect("every frame keeps its name");
+                assert!(held.precedence(&definition).is_ge(), "{kind}");
+            }
+        }
+    }
+}
+
+/// A segment's name is its id, which its footer says too: the footer begins with field 1, eight
+/// bytes of it.
+fn file_name(kind: &str, bytes: &[u8]) -> String {
+    if kind == "logs" {
+        return "0000000000000001.log".to_owned();
+    }
+    let trailer = bytes.len() - 16;
+    let length = u32::from_le_bytes(bytes[trailer..trailer + 4].try_into().unwrap());
+    let footer = &bytes[trailer - usize::try_from(length).unwrap()..trailer];
+    assert_eq!(footer[0], 9, "field 1, 64 bits");
+    let id = u64::from_le_bytes(footer[1..9].try_into().unwrap());
+    format!("{id:016x}.seg")
+}
