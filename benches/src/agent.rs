@@ -28,7 +28,8 @@ pub(crate) fn measure(frequency_hz: u32, row: &mut Row) -> Result<()> {
     };
     let _busy: Vec<Running> = (0..cpus).map(burn).collect();
     fs::write(BPF_STATS, "1").context("cannot switch BPF statistics on")?;
-    let agent = server.start_agent("bench", &["--frequency", &frequency_hz.to_string(), "--flush-seconds", "5"]);
+    let agent = server
+        .start_agent("bench", &["--frequency", &frequency_hz.to_string(), "--flush-seconds", "5"]);
     std::thread::sleep(WARM_UP);
     let (before, start) = (Cost::read(agent.pid(), server.grpc.port())?, Instant::now());
     std::thread::sleep(MEASURED);
@@ -43,7 +44,11 @@ pub(crate) fn measure(frequency_hz: u32, row: &mut Row) -> Result<()> {
     row.add(at("BPF time per sample"), (after.bpf_ns - before.bpf_ns) as f64 / runs as f64, "ns");
     let output = agent.interrupt();
     let rows = report(&output, "rows").context("the agent did not say how many rows it shipped")?;
-    row.add(at("bytes at the socket, start included"), after.sent_bytes as f64 / rows as f64, "B/row");
+    row.add(
+        at("bytes at the socket, start included"),
+        after.sent_bytes as f64 / rows as f64,
+        "B/row",
+    );
     Ok(())
 }
 
@@ -120,4 +125,3 @@ fn sent_bytes(port: u16) -> u64 {
     let sent = text.split_whitespace().filter_map(|word| word.strip_prefix("bytes_sent:"));
     sent.filter_map(|bytes| bytes.parse::<u64>().ok()).sum()
 }
-

@@ -49,8 +49,9 @@ fn is_root() -> bool {
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a test has a path");
-    let folder = own.parent().and_then(Path::parent).expect("target/PROFILE/deps/test");
-    let path = folder.join(name);
+    // Tests stand in target/PROFILE/deps/, benchmarks in target/PROFILE/.
+    let path = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|p| p.exists());
+    let path = path.unwrap_or_default();
     assert!(
         path.exists(),
         "{name} is not built: `cargo build --workspace --bins` or `cargo xtask test`"
@@ -82,7 +83,7 @@ impl Running {
     /// When it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command, log: &Path) -> Self {
-        let file = fs::File::options().create(true).append(true).open(log).expect("a log file");
+        let file = fs::File::create(log).expect("a log file");
         let both = file.try_clone().expect("a log file");
         let child = command.stdin(Stdio::null()).stdout(file).stderr(both).spawn();
         let child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
