@@ -29,6 +29,16 @@ impl Failure {
         Self::new(message, hint)
     }
 
+    /// An error with its causes, each said once.
+    pub fn from_chain(error: &anyhow::Error) -> Self {
+        let text = error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+            cause if said.is_empty() => cause,
+            cause if said.contains(&cause) => said,
+            cause => format!("{said}: {cause}"),
+        });
+        Self::new(text, "")
+    }
+
     /// Standard output took no more.
     pub fn from_output(error: io::Error) -> Self {
         let is_quiet = error.kind() == io::ErrorKind::BrokenPipe;

@@ -11,6 +11,7 @@ mod failure;
 mod query;
 mod source;
 mod table;
+mod up;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::UpArgs),
     /// Ask a server: top tables, flame graphs, timelines, labels, series
     Query(query::QueryArgs),
     /// Write a profile from a server into a file: .collapsed, .pb.gz, .svg, .json
@@ -41,7 +43,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    stoker_agent::symbolize::dispatch_worker();
     let done = match Cli::parse().command {
+        Command::Up(args) => up::run(&args).map_err(|error| Failure::from_chain(&error)),
         Command::Query(args) => block_on(query::run(args)),
         Command::Export(args) => block_on(export::run(args)),
         Command::Completions { shell } => completions(shell),
