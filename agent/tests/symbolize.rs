@@ -220,6 +220,23 @@ fn a_file_that_was_replaced_gives_no_names() {
     let symbolizer = symbolizer();
     let found = names(&symbolizer, &mut table, &[native(&build_id, start)]);
     assert_eq!(found, [None]);
+    assert_eq!(symbolizer.counters().frames_without_file, 1);
+}
+
+#[test]
+fn a_file_that_is_overwritten_gives_no_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = compile(folder.path(), &["-g", "-O2"]);
+    let (start, _) = function(&program, "outer_work");
+    let mut table = ProcessTable::new();
+    let build_id = learn(&mut table, &program);
+    // The descriptor that is held open shows the new content.
+    let other = tempfile::tempdir().expect("a folder");
+    let new = std::fs::read(compile(other.path(), &["-g", "-O1"])).expect("reads");
+    std::fs::write(&program, new).expect("overwrites");
+    let symbolizer = symbolizer();
+    let found = names(&symbolizer, &mut table, &[native(&build_id, start)]);
+    assert_eq!(found, [None]);
     assert_eq!(symbolizer.counters().requests_refused, 1);
 }
 

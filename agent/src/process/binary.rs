@@ -57,6 +57,8 @@ impl Binary {
 pub(super) struct Origin {
     /// `/proc/PID`.
     pub process: PathBuf,
+    /// The same of an ancestor that lives.
+    pub ancestor: Option<PathBuf>,
     /// The mapping that shows it.
     pub range: (u64, u64),
     /// Its path within the process's root.
@@ -115,23 +117,19 @@ impl BinaryCache {
         self.by_build.get(build_id)
     }
 
-    /// What is mapped at `range` of the process in the folder `process` (`/proc/PID`).
+    /// What is mapped as `origin` says.
     ///
     /// # Errors
     /// When no file with the identity that was mapped can be read.
-    pub fn resolve(
+    pub(super) fn resolve(
         &mut self,
         mapped: &MappedFile,
-        process: &Path,
-        range: (u64, u64),
+        origin: &Origin,
     ) -> Result<Arc<Binary>, UnwindFailure> {
-        if let Some(known) = mapped.binary() {
-            return Ok(Arc::clone(known));
-        }
         let known = mapped.build_id.as_ref().and_then(|build_id| self.by_build.get(build_id));
         let found = match known {
             Some(known) => Some(Arc::clone(known)),
-            None if mapped.may_try() => self.find(mapped, process, range),
+            None if mapped.may_try() => self.find(mapped, origin),
             None => None,
         };
         let binary = found.ok_or(UnwindFailure::UnreadableFile)?;
@@ -139,18 +137,11 @@ impl BinaryCache {
         Ok(binary)
     }
 
-    /// Tries the mapping itself, then the path in the process's root, then the path in ours.
-    fn find(
-        &mut self,
-        mapped: &MappedFile,
-        process: &Path,
-        range: (u64, u64),
-    ) -> Option<Arc<Binary>> {
-        let origin =
-            Origin { process: process.to_path_buf(), range, path: Arc::clone(&mapped.path) };
+    /// Tries the mapping itself, then its path in each root where it may be found.
+    fn find(&mut self, mapped: &MappedFile, origin: &Origin) -> Option<Arc<Binary>> {
         let mut opened_any = false;
         for way in Way::ALL {
-            let Ok(opened) = way.open(&origin, &self.own_root) else { continue };
+            let Ok(opened) = way.open(origin, &self.own_root) else { continue };
             opened_any = true;
             if !way.is_the_mapping() && mapped.inode.is_some_and(|inode| inode != opened.key.inode)
             {
@@ -158,7 +149,7 @@ impl BinaryCache {
                 continue;
             }
             let is_certain = way.is_the_mapping() || mapped.inode.is_some();
-            match self.learn(opened, &origin) {
+            match self.learn(opened, origin) {
                 Some(found) if is_mapped_build(&found, mapped, is_certain) => return Some(found),
                 Some(_) => self.counters.mismatched += 1,
                 None => {}
@@ -217,9 +208,17 @@ impl BinaryCache {
         if let Some(file) = self.files.get(build_id, now) {
             return Some(file);
         }
-        let origin = self.by_build.get(build_id)?.origin.clone();
-        let opened = Way::ALL.iter().find_map(|way| way.open(&origin, &self.own_root).ok())?;
+        let origin = &self.by_build.get(build_id)?.origin;
+        let mut opened = Way::ALL.iter().filter_map(|way| way.open(origin, &self.own_root).ok());
+        let opened = opened.find(|opened| self.is_build(opened, build_id))?;
         Some(self.files.keep(build_id, opened.file, now))
+    }
+
+    fn is_build(&self, opened: &OpenFile, build_id: &BuildId) -> bool {
+        match self.by_file.get(&opened.key) {
+            Some(known) => known.build_id == *build_id,
+            None => ElfInfo::read(&opened.file).is_ok_and(|info| info.build_id == *build_id),
+        }
     }
 
     /// Closes files that nobody has asked for lately.
@@ -244,12 +243,14 @@ enum Way {
     Mapping,
     /// The path, as the living process sees it.
     ProcessRoot,
+    /// The path, as an ancestor of the process sees it.
+    AncestorRoot,
     /// The path, as the agent sees it.
     OwnRoot,
 }
 
 impl Way {
-    const ALL: [Self; 3] = [Self::Mapping, Self::ProcessRoot, Self::OwnRoot];
+    const ALL: [Self; 4] = [Self::Mapping, Self::ProcessRoot, Self::AncestorRoot, Self::OwnRoot];
 
     fn is_the_mapping(self) -> bool {
         self == Self::Mapping
@@ -262,6 +263,10 @@ impl Way {
                 open_mapping(&map_file_path(&origin.process, start, end), &origin.path)
             }
             Self::ProcessRoot => open_in_root(&origin.process.join("root"), &origin.path),
+            Self::AncestorRoot => {
+                let ancestor = origin.ancestor.as_ref().ok_or(rustix::io::Errno::NOENT)?;
+                open_in_root(&ancestor.join("root"), &origin.path)
+            }
             Self::OwnRoot => open_in_root(own_root, &origin.path),
         }
     }

@@ -13,24 +13,34 @@ use super::perf_map::{PERF_MAP_BYTES_MAX, PerfMap};
 use super::status::Status;
 
 /// A perf map is looked at again after this time at the earliest.
-pub const REREAD_AFTER: Duration = Duration::from_secs(5);
+pub const REREAD_AFTER_MIN: Duration = Duration::from_millis(250);
+/// A perf map is looked at again after this time at the latest.
+pub const REREAD_AFTER_MAX: Duration = Duration::from_secs(10);
+/// Reading one perf map again and again takes at most one part in this many of a CPU.
+const SHARE_OF_CPU: u32 = 100;
 
 /// The names of one process's just-in-time compiled code.
 #[derive(Debug, Default)]
 pub(super) struct JitNames {
     map: PerfMap,
     version: Option<FileKey>,
-    looked: Option<Instant>,
+    look_at: Option<Instant>,
 }
 
 impl JitNames {
     /// Reads the perf map if it is time to look and the file has changed; says whether it did.
     pub(super) fn refresh(&mut self, process: &Path, now: Instant) -> bool {
-        let is_early = |at: Instant| now.saturating_duration_since(at) < REREAD_AFTER;
-        if self.looked.is_some_and(is_early) {
+        if self.look_at.is_some_and(|at| now < at) {
             return false;
         }
-        self.looked = Some(now);
+        let start = Instant::now();
+        let changed = self.read(process);
+        let pause = (start.elapsed() * SHARE_OF_CPU).clamp(REREAD_AFTER_MIN, REREAD_AFTER_MAX);
+        self.look_at = Some(now + pause);
+        changed
+    }
+
+    fn read(&mut self, process: &Path) -> bool {
         let Some(opened) = open_perf_map(process) else { return false };
         if self.version == Some(opened.key) {
             return false;
@@ -51,7 +61,7 @@ impl JitNames {
 
     /// Gives the memory back; the file is read again when it is needed.
     pub(super) fn forget(&mut self) {
-        *self = Self { looked: self.looked, ..Self::default() };
+        *self = Self { look_at: self.look_at, ..Self::default() };
     }
 }
 

@@ -11,7 +11,7 @@ use super::table::ProcessTable;
 impl ProcessTable {
     /// What the process is. The answer is the same `Arc` until something changes.
     ///
-    /// A process that has gone already has the labels of its parent where a child has them from
+    /// A process that has gone already has the labels of an ancestor where a child has them from
     /// there (environment, cgroup), and its own command name and program, as events told them.
     pub fn meta(&mut self, pid: u32) -> Arc<ProcessMeta> {
         if let Some(known) = self.processes.get(&pid).and_then(|process| process.meta.as_ref()) {
@@ -48,18 +48,18 @@ impl ProcessTable {
         }
         let link = folder.join("exe");
         let path = std::fs::read_link(&link).unwrap_or_default();
-        let origin = Origin { process: folder, range: (0, 0), path: path.into() };
+        let origin = Origin { process: folder, ancestor: None, range: (0, 0), path: path.into() };
         parts.build_id = self.binaries.program(&link, &origin).map(|exe| exe.build_id.clone());
         Some(parts)
     }
 
     fn inherited_parts(&mut self, pid: u32) -> MetaParts {
-        let process = self.processes.get(&pid);
-        let parent = process.map_or(0, |process| process.parent);
-        let own = process.and_then(|process| process.parts.as_deref().cloned());
-        let known = own.or_else(|| self.processes.get(&parent)?.parts.as_deref().cloned());
-        let inherited =
-            known.or_else(|| (parent != 0).then(|| self.living_parts(parent)).flatten());
+        let known = |pid: u32| self.processes.get(&pid)?.parts.as_deref().cloned();
+        let known = known(pid).or_else(|| self.ancestors(pid).find_map(known));
+        let inherited = known.or_else(|| {
+            let ancestor = self.living_ancestor(pid)?;
+            self.living_parts(ancestor)
+        });
         let count = match inherited {
             Some(_) => &mut self.counters.meta_inherited,
             None => &mut self.counters.meta_missing,

@@ -176,10 +176,14 @@ impl MetaParts {
     }
 }
 
-/// The file name of an executable, from the link `/proc/PID/exe` or a mapping's path.
+/// The file name of an executable, from the link `/proc/PID/exe` or a mapping's path. A program
+/// that runs from memory has none: what stands there is often random.
 pub(super) fn exe_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+    if name.starts_with(b"memfd:") {
+        return String::new();
+    }
     label(&String::from_utf8_lossy(name))
 }
 
@@ -241,5 +245,6 @@ mod tests {
     #[test]
     fn deleted_executables_keep_their_name() {
         assert_eq!(exe_name(Path::new("/usr/bin/nginx (deleted)")), "nginx");
+        assert_eq!(exe_name(Path::new("/memfd:sealed-91173221a7ea (deleted)")), "");
     }
 }

@@ -1,18 +1,23 @@
 //! From addresses to frames.
 
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Instant;
 
 use stoker_dag::{Frame, SpecialFrame, UnwindFailure};
 
+use super::binary::{Binary, Origin};
 use super::entry::process_folder;
 use super::jit::JitNames;
-use super::maps::{Backing, Mapping};
+use super::maps::{Backing, MappedFile, Mapping};
 use super::table::ProcessTable;
 use super::vdso::is_native;
 
 /// Most memory that the perf maps of all processes take together.
 pub const PERF_MAPS_BYTES_MAX: usize = 24 * 1024 * 1024;
+
+/// How many generations back an ancestor is looked for.
+const ANCESTORS_MAX: usize = 8;
 
 impl ProcessTable {
     /// The frame at user address `address` of a process.
@@ -55,18 +60,46 @@ impl ProcessTable {
                 self.vdso.clone().ok_or(UnwindFailure::UnreadableFile)?
             }
             Backing::Vdso => return Err(UnwindFailure::UnknownMapping),
-            Backing::File(file) => {
-                let process = process_folder(&self.proc_root, pid);
-                let range = (mapping.start, mapping.end);
-                match self.binaries.resolve(file, &process, range) {
+            Backing::File(file) => match file.binary() {
+                Some(known) => Arc::clone(known),
+                None => match self.look_into(pid, file, &mapping) {
                     Ok(binary) => binary,
                     // A compiler may map its code from a file that is no ELF (`memfd_create`).
                     Err(failure) => return self.jit_frame(pid, address).map_err(|_| failure),
-                }
-            }
+                },
+            },
         };
         let offset = binary.virtual_offset(offset).ok_or(UnwindFailure::UnreadableFile)?;
         Ok(Frame::Native { build_id: binary.build_id.clone(), offset })
+    }
+
+    /// Learns what a mapped file is.
+    fn look_into(
+        &mut self,
+        pid: u32,
+        file: &MappedFile,
+        mapping: &Mapping,
+    ) -> Result<Arc<Binary>, UnwindFailure> {
+        let origin = Origin {
+            process: process_folder(&self.proc_root, pid),
+            ancestor: self.living_ancestor(pid).map(|pid| process_folder(&self.proc_root, pid)),
+            range: (mapping.start, mapping.end),
+            path: Arc::clone(&file.path),
+        };
+        self.binaries.resolve(file, &origin)
+    }
+
+    /// Parent, its parent, and so on, as far as events told.
+    pub(super) fn ancestors(&self, pid: u32) -> impl Iterator<Item = u32> {
+        let parent =
+            |pid: &u32| Some(self.processes.get(pid)?.parent).filter(|&parent| parent != 0);
+        successors(parent(&pid), parent).take(ANCESTORS_MAX)
+    }
+
+    /// The nearest ancestor that lives: a process that is gone probably had the same root.
+    pub(super) fn living_ancestor(&self, pid: u32) -> Option<u32> {
+        let lives = |pid: &u32| self.processes.get(pid).is_some_and(|p| p.exited.is_none());
+        self.ancestors(pid).find(lives)
     }
 
     /// The mapping at `address`, looked for in `/proc` when events have told of none.

@@ -43,7 +43,8 @@ pub(super) fn vdso_binary() -> Option<Arc<Binary>> {
     let image = vdso_image().ok()?;
     let info = ElfInfo::read(image.as_slice()).ok()?;
     let path: Arc<Path> = Path::new(VDSO_MODULE).into();
-    let origin = Origin { process: PathBuf::new(), range: (0, 0), path: Arc::clone(&path) };
+    let origin =
+        Origin { process: PathBuf::new(), ancestor: None, range: (0, 0), path: Arc::clone(&path) };
     let mut binary = Binary::new(info, &path, origin);
     binary.module = VDSO_MODULE.into();
     binary.main_executable = false;
