@@ -4,7 +4,8 @@
 //! (`openat2` with `RESOLVE_IN_ROOT`, openat2(2)), no magic link is followed on the way, and
 //! nothing but a regular file is opened for reading: it is looked at first through `O_PATH`, which
 //! touches neither FIFOs nor devices. What remains: a file on a hung network or FUSE mount can
-//! block the caller, which therefore must not be the thread that drains samples.
+//! block the caller for as long as the mount hangs. Where that is the thread that drains samples,
+//! the kernel's rings bridge short stalls, and what they cannot hold is counted as lost.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
