@@ -1,10 +1,16 @@
 //! The store keeps what it acknowledged, exactly once, whatever happens to the process, to its files
 //! and to its index.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
 #[path = "store/crash.rs"]
 mod crash;
 #[path = "store/damage.rs"]
 mod damage;
+#[path = "store/faults.rs"]
+mod faults;
+#[path = "store/files.rs"]
+mod files;
 #[path = "store/folder.rs"]
 mod folder;
 #[path = "store/golden.rs"]

@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use stoker_wire::{BatchBody, Dictionary, Encoded};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::api::{Appended, BatchSource, StreamRebase, TenantId};
+use super::api::{Appended, BatchSource, TenantId};
 use super::error::StoreError;
 use super::handle::Store;
 use super::head::{Encode, Head};
+use super::line::StreamRebase;
 use super::sealer::Seal;
 use super::shared::Shared;
 use super::tenant::{Entry, Tenant, is_due};

@@ -11,9 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits, proto};
 
-use super::api::{
-    BatchSource, PartView, SpoolId, StreamRebase, TimeRange, WindowFacts, WindowRows,
-};
+use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
+use super::line::StreamRebase;
 
 /// The content of one log.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ mod error;
 mod folder;
 mod handle;
 mod head;
+mod line;
 mod log;
 pub mod messages;
 mod names;
@@ -33,8 +34,8 @@ mod tenant;
 mod writer;
 
 pub use api::{
-    Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, StreamRebase,
-    TenantId, TimeRange, WindowFacts, WindowRows,
+    Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId,
+    TimeRange, WindowFacts, WindowRows,
 };
 pub use append::InLine;
 pub use blobs::{Blobs, LocalBlobs};
@@ -44,5 +45,6 @@ pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::StoreError;
 pub use folder::FOLDER_FORMAT;
 pub use handle::Store;
+pub use line::StreamRebase;
 pub use log::LOG_VERSION;
 pub use segment::SEGMENT_VERSION;

@@ -20,9 +20,9 @@ use super::segment::{Segment, SegmentContent, write_segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
-/// How long a failed attempt is waited out, in steps so that closing is quick.
-const RETRY: Duration = Duration::from_secs(2);
+/// A failed attempt is waited out in steps, so that closing is quick; twice as many each time.
 const STEP: Duration = Duration::from_millis(50);
+const MAX_STEPS: u32 = 128;
 
 /// A log to be sealed.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub struct Seal {
 pub fn run(shared: &Shared, seals: &Receiver<Seal>) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     for seal in seals {
+        let mut steps = 1;
         while !shared.abandoned.load(Ordering::Acquire) {
             let Err(error) = seal_log(shared, &seal) else { break };
             count(&shared.counters.seal_failures, 1);
@@ -46,15 +47,15 @@ pub fn run(shared: &Shared, seals: &Receiver<Seal>) -> Result<(), StoreError> {
                 outcome = Err(error);
                 break;
             }
-            wait(shared);
+            wait(shared, steps);
+            steps = (steps * 2).min(MAX_STEPS);
         }
         shared.sealed.notify_waiters();
     }
     outcome
 }
 
-fn wait(shared: &Shared) {
-    let steps = RETRY.as_millis() / STEP.as_millis();
+fn wait(shared: &Shared, steps: u32) {
     for _ in 0..steps {
         if shared.is_closed() || shared.abandoned.load(Ordering::Acquire) {
             return;

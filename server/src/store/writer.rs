@@ -9,9 +9,10 @@ use std::time::Duration;
 use stoker_wire::Encoded;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::api::{Appended, BatchSource, LinePlace};
+use super::api::{Appended, BatchSource};
 use super::error::StoreError;
 use super::head::Head;
+use super::line::LinePlace;
 use super::log::{LogFile, push_record};
 use super::messages::LogRecord;
 use super::names::NamesGrowth;

@@ -2,7 +2,8 @@
 
 use stoker_server::store::{Appended, TenantId};
 
-use crate::model::{Agent, Content, crash_copy, files, filled, folder, open, some_rows};
+use crate::files::{crash_copy, files, folder, open};
+use crate::model::{Agent, Content, filled, some_rows};
 
 #[tokio::test]
 async fn a_torn_end_takes_only_the_batch_that_was_not_acknowledged() {

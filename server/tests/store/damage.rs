@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::model::{Content, crash_copy, files, filled, folder, open};
+use crate::files::{crash_copy, files, folder, open};
+use crate::model::{Content, filled};
 
 fn set_aside(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir.join("set-aside")).unwrap();

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use stoker_server::store::{Catalogue, SledCatalogue, Store, StoreError, TenantId, TimeRange};
 
-use crate::model::{Content, config, files, filled, folder, open};
+use crate::files::{config, files, folder, open};
+use crate::model::{Content, filled};
 
 fn refused(dir: &Path) -> StoreError {
     Store::open(config(dir)).expect_err("it must not open")

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Agent, Content, files, folder, open, some_rows};
+use crate::files::{files, folder, open};
+use crate::model::{Agent, Content, some_rows};
 
 const KINDS: [&str; 2] = ["logs", "segments"];
 

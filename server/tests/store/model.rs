@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use stoker_dag::{
     BuildId, BuildIdKind, Definition, DefinitionSource, Frame, KernelImage, LabelSet, Location,
     Module, NodeId, NodeIx, ProfileType, SampleRow, SpecialFrame, UnixNanos, WINDOW_NS,
 };
 use stoker_server::store::{
-    Appended, BatchSource, PartView, SpoolId, Store, StoreConfig, StoreError, StreamRebase,
-    TenantId, TimeRange,
+    Appended, BatchSource, PartView, SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange,
 };
 use stoker_wire::{BatchBody, CgroupUsage, Dictionary, HostFacts, LostSamples, RowGroup};
+
+use crate::files::open;
 
 /// When the first window of every test begins.
 pub const EPOCH: u64 = 1_700_000_000 * 1_000_000_000;
@@ -251,60 +251,6 @@ impl Content {
         cut.taken.retain(|(window, _), _| range.holds(UnixNanos(*window)));
         cut
     }
-}
-
-/// A store that seals only when told to by its bounds.
-pub fn config(dir: &Path) -> StoreConfig {
-    StoreConfig {
-        dir: dir.to_owned(),
-        seal_after: Duration::from_secs(3600),
-        ..StoreConfig::default()
-    }
-}
-
-/// Opens a store that seals only when it is closed.
-pub fn open(dir: &Path) -> Store {
-    Store::open(config(dir)).unwrap()
-}
-
-/// A folder to work in.
-pub fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-/// A copy of a folder as a crash would leave it, at a moment of its owner's choosing. Logs come
-/// first: the other order could miss a log whose segment came only after.
-pub fn crash_copy(from: &Path, with_index: bool) -> tempfile::TempDir {
-    let to = folder();
-    std::fs::copy(from.join("FORMAT"), to.path().join("FORMAT")).unwrap();
-    for part in ["logs", "segments", "set-aside", "index"] {
-        if part != "index" || with_index {
-            copy_dir(&from.join(part), &to.path().join(part));
-        }
-    }
-    to
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else if let Err(error) = std::fs::copy(entry.path(), &target) {
-            // A sealed log may go while we copy; its segment comes with the segments.
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-        }
-    }
-}
-
-/// The files of one kind, in order.
-pub fn files(dir: &Path, kind: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(dir.join(kind).join("default")) else { return vec![] };
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
 }
 
 /// A few rows for tests that need some.

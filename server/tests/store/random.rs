@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use stoker_dag::{UnixNanos, WINDOW_NS};
 use stoker_server::store::{Appended, Store, TenantId, TimeRange};
 
-use crate::model::{Agent, Content, EPOCH, Row, config, crash_copy, folder, frame, profile_type};
+use crate::files::{config, crash_copy, folder};
+use crate::model::{Agent, Content, EPOCH, Row, frame, profile_type};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -163,7 +164,7 @@ async fn names_outlive_the_logs_that_taught_them() {
     let rows = [Row { kind: 0, series: 1, attributes: 1, stack: 5, count: 1 }];
     let mut model = Content::default();
     for _ in 0..3 {
-        let store = crate::model::open(dir.path());
+        let store = crate::files::open(dir.path());
         let mut body = agent.batch(0, &rows);
         if agent.sequence > 1 {
             // Only the first batch says what frames mean; later segments know it all the same.
@@ -172,12 +173,12 @@ async fn names_outlive_the_logs_that_taught_them() {
         agent.send(&store, &mut model, body).await;
         store.flush_and_close().await.unwrap();
     }
-    let segments = crate::model::files(dir.path(), "segments");
+    let segments = crate::files::files(dir.path(), "segments");
     assert_eq!(segments.len(), 3);
     for gone in &segments[..2] {
         std::fs::remove_file(gone).unwrap();
     }
-    let store = crate::model::open(dir.path());
+    let store = crate::files::open(dir.path());
     let leaf = agent
         .dictionary
         .frames
@@ -221,5 +222,5 @@ async fn agents_that_send_at_once_share_syncs_and_lose_nothing() {
     assert_eq!((metrics.batches, metrics.rows), (800, 4800));
     assert!(metrics.log_syncs < 800, "{} syncs for 800 batches", metrics.log_syncs);
     store.flush_and_close().await.unwrap();
-    assert_eq!(Content::of(&crate::model::open(dir.path())), all);
+    assert_eq!(Content::of(&crate::files::open(dir.path())), all);
 }

@@ -1,0 +1,182 @@
+//! A disk that fails for a while: what was acknowledged stays, what was not can be sent again, and
+//! nothing is counted twice.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stoker_server::store::{Appended, Disk, DiskFile, RealDisk, Store, StoreError, TenantId};
+use stoker_wire::BatchBody;
+
+use crate::files::{config, crash_copy, folder, open};
+use crate::model::{Agent, Content, some_rows};
+
+/// Fails some operations: the number of them that still succeed, then how many fail.
+#[derive(Debug, Clone, Default)]
+struct Fault {
+    good: Arc<AtomicU64>,
+    bad: Arc<AtomicU64>,
+}
+
+impl Fault {
+    fn set(&self, good: u64, bad: u64) {
+        self.good.store(good, Ordering::SeqCst);
+        self.bad.store(bad, Ordering::SeqCst);
+    }
+
+    fn strikes(&self) -> bool {
+        let take = |n: &AtomicU64| {
+            n.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+        };
+        !take(&self.good) && take(&self.bad)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct FlakyDisk {
+    append: Fault,
+    sync: Fault,
+    rename: Fault,
+    create: Fault,
+}
+
+#[derive(Debug)]
+struct FlakyFile(Box<dyn DiskFile>, FlakyDisk);
+
+fn full() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
+impl DiskFile for FlakyFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.1.append.strikes() {
+            self.0.append(&bytes[..bytes.len() / 2])?;
+            return Err(full());
+        }
+        self.0.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.1.sync.strikes() { Err(full()) } else { self.0.sync() }
+    }
+}
+
+impl Disk for FlakyDisk {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_dir_all(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        if self.create.strikes() {
+            return Err(full());
+        }
+        Ok(Box::new(FlakyFile(RealDisk.create_new(path)?, self.clone())))
+    }
+
+    fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        RealDisk.read(path, offset, length)
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        RealDisk.len(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.rename.strikes() { Err(full()) } else { RealDisk.rename(from, to) }
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        RealDisk.unlink(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        RealDisk.list(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+}
+
+/// Sends batches as a stream does, several in line at once; gives how many were acknowledged.
+async fn stream(store: &Store, agent: &mut Agent, batches: &[BatchBody]) -> usize {
+    let tenant = TenantId::default_tenant();
+    agent.rebase = Default::default();
+    let mut waiting = Vec::new();
+    for body in batches {
+        let (source, dictionary) = (&agent.source, &agent.dictionary);
+        let line = store.put_in_line(&tenant, source, dictionary, body, &mut agent.rebase).await;
+        let Ok(in_line) = line else { break };
+        waiting.push(in_line);
+    }
+    let mut results = Vec::new();
+    for in_line in waiting {
+        results.push(in_line.await);
+    }
+    let stored = results.iter().take_while(|result| result.is_ok()).count();
+    let later = results[stored..].iter();
+    assert!(later.into_iter().all(Result::is_err), "stored behind one that failed: {results:?}");
+    stored
+}
+
+/// Sends all batches, over as many streams as it takes, and checks that each is there once.
+async fn history(seal_rows: u64, disk: FlakyDisk, fault: &Fault, good: u64, bad: u64) {
+    let dir = folder();
+    let mut config = config(dir.path());
+    config.seal_rows = seal_rows;
+    let store = Store::open_on(config, Arc::new(disk)).unwrap();
+    let (mut agent, mut model) = (Agent::new(1), Content::default());
+    let batches: Vec<BatchBody> =
+        (0..12u8).map(|n| agent.batch(u64::from(n % 3), &some_rows(n))).collect();
+    batches.iter().for_each(|body| model.add("host-1", &agent.dictionary, body));
+    fault.set(good, bad);
+    let mut done = 0;
+    for attempt in 0.. {
+        assert!(attempt < 50, "it never comes through");
+        done += stream(&store, &mut agent, &batches[done..]).await;
+        let tenant = TenantId::default_tenant();
+        let durable = store.watermark(&tenant, agent.source.spool_id);
+        assert_eq!(durable, u64::try_from(done).unwrap(), "good {good}, bad {bad}");
+        if done == batches.len() {
+            break;
+        }
+    }
+    assert_eq!(Content::of(&store), model, "good {good}, bad {bad}");
+    let crashed = crash_copy(dir.path(), false);
+    assert_eq!(Content::of(&open(crashed.path())), model, "good {good}, bad {bad}");
+    fault.set(0, 0);
+    store.flush_and_close().await.unwrap();
+    assert_eq!(Content::of(&open(dir.path())), model, "good {good}, bad {bad}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_loses_and_doubles_nothing() {
+    for seal_rows in [1_000_000, 12] {
+        for (good, bad) in [(0, 1), (1, 1), (2, 1), (2, 3), (5, 2)] {
+            for pick in 0..3 {
+                let disk = FlakyDisk::default();
+                let fault = [&disk.append, &disk.sync, &disk.create][pick].clone();
+                history(seal_rows, disk, &fault, good, bad).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_published_stays_in_its_log() {
+    let dir = folder();
+    let disk = FlakyDisk::default();
+    let store = Store::open_on(config(dir.path()), Arc::new(disk.clone())).unwrap();
+    let (mut agent, mut model) = (Agent::new(1), Content::default());
+    let body = agent.batch(0, &some_rows(1));
+    agent.send(&store, &mut model, body.clone()).await;
+    disk.rename.set(0, 1000);
+    let error = store.flush_and_close().await.expect_err("it cannot be sealed");
+    assert!(matches!(error, StoreError::Io { doing: "write", .. }), "{error}");
+    assert_eq!(Content::of(&store), model);
+    let store = open(dir.path());
+    assert_eq!(Content::of(&store), model);
+    agent.rebase = Default::default();
+    assert_eq!(agent.append(&store, &body).await.unwrap(), Appended::Duplicate);
+}
