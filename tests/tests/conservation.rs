@@ -1,4 +1,6 @@
 //! Conservation: taken = stored + counted as lost, across a restart and a `kill -9` of the server
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 //! in the middle of a run.
 
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! Ground truth: programs that know where their CPU time went, against what comes back through
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 //! kernel, agent, wire, store and query.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! Two agents and one server: different load addresses, one without symbols; one identity.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::process::Command;
 use std::time::Duration;
 

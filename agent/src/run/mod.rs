@@ -75,6 +75,10 @@ impl Agent {
     /// When the kernel side cannot be loaded or the state folder cannot be used; nothing is left
     /// running then.
     pub async fn start(config: AgentConfig) -> Result<Self, AgentError> {
+        // Before anything is written: a host that cannot be sampled is left as it was.
+        for check in crate::kernel::preflight() {
+            check.outcome?;
+        }
         let identity = HostIdentity::establish(&config.state_dir, config.host.as_deref())?;
         let shipper = Arc::new(Shipper::start(ShipperConfig {
             server: config.server.clone(),
