@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use stoker_dag::{BoxKind, Definition, DefinitionMap, Frame, KernelImage, ModuleMap};
 
 /// The module of frames that lie in the kernel proper.
-const KERNEL: &str = "kernel";
+const KERNEL: &str = "[kernel]";
 
 /// Names frames by what is known of them now.
 #[derive(Debug, Clone, Copy)]
@@ -103,8 +103,8 @@ mod tests {
         for (frame, name, module) in [
             (native("aa"), "0x4f2a1", "api"),
             (native("00112233445566"), "0x4f2a1", "build 001122334455"),
-            (kernel(KernelImage::Build(build("bb"))), "0x10", "kernel"),
-            (kernel(release("")), "0x10", "kernel"),
+            (kernel(KernelImage::Build(build("bb"))), "0x10", "[kernel]"),
+            (kernel(release("")), "0x10", "[kernel]"),
             (kernel(release("nf_tables")), "0x10", "nf_tables"),
             (python, "run", "app.py"),
             (Frame::Special(SpecialFrame::Truncated), "[truncated]", ""),

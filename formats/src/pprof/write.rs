@@ -179,8 +179,8 @@ impl<'a> Writer<'a> {
         id
     }
 
-    /// The mapping of the frame's image, widened to hold `offset`. It claims to be symbolized once
-    /// one of its locations is, so that no reader looks for symbols on its own machine.
+    /// The mapping of the frame's image, widened to hold `offset`. It always claims to be symbolized:
+    /// `go tool pprof` would look for a file of that name on the machine that it runs on.
     fn mapping(&mut self, frame: &Frame, offset: u64, line: &[proto::Line]) -> u64 {
         let name = harmless(&(self.source.module)(frame)).into_owned();
         let build_id = frame.build_id().map(ToString::to_string).unwrap_or_default();
@@ -191,7 +191,6 @@ impl<'a> Writer<'a> {
         };
         let mapping = &mut self.message.mapping[at];
         mapping.memory_limit = mapping.memory_limit.max(offset.saturating_add(1));
-        mapping.has_functions |= !line.is_empty();
         mapping.has_filenames |= !line.is_empty();
         mapping.has_line_numbers |= line.iter().any(|line| line.line != 0);
         mapping.has_inline_frames |= line.len() > 1;
@@ -204,6 +203,7 @@ impl<'a> Writer<'a> {
             id: at as u64 + 1,
             filename: self.string(&key.0),
             build_id: self.string(&key.1),
+            has_functions: true,
             ..proto::Mapping::default()
         };
         self.message.mapping.push(mapping);

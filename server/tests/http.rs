@@ -1,0 +1,15 @@
+//! The HTTP API over a real socket: what it answers, what it refuses and how it says so.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
+
+#[path = "http/answers.rs"]
+mod answers;
+mod fixture;
+#[path = "http/lifecycle.rs"]
+mod lifecycle;
+#[path = "http/refusals.rs"]
+mod refusals;
+#[path = "http/stopping.rs"]
+mod stopping;
+#[path = "http/support.rs"]
+mod support;
