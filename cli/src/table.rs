@@ -144,6 +144,9 @@ pub fn amount(value: u64, unit: &str) -> String {
         }
         _ => return value.to_string(),
     };
+    if value == 0 {
+        return "0".to_owned();
+    }
     let value = value as f64;
     let small = if unit == "bytes" { "KiB" } else { "µs" };
     let (name, size) =
@@ -172,7 +175,8 @@ mod tests {
     #[test]
     fn amounts_are_short() {
         for (value, wanted) in [
-            (0, "0.00 µs"),
+            (0, "0"),
+            (1_500, "1.50 µs"),
             (10_101_010, "10.1 ms"),
             (1_500_000_000, "1.50 s"),
             (240_290_000_000, "4.00 min"),
@@ -191,7 +195,7 @@ mod tests {
         table.push(["12".to_owned(), "a::very::long::function::name\u{1b}[2J".to_owned()]);
         assert_eq!(
             table.render(Style::plain(Some(24))),
-            "SELF  FUNCTION\n  12  a::very::long::f…\n"
+            "SELF  FUNCTION\n  12  a::very::long::fu…\n"
         );
         let wide = table.render(Style::plain(None));
         assert!(wide.contains("name\u{fffd}[2J"), "{wide}");

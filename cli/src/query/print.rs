@@ -119,7 +119,8 @@ pub fn flamegraph(answer: &Value, style: Style) -> Result<String, Error> {
         let own = nodes.self_value.get(at).copied().unwrap_or(0);
         let (own, whole) = (share(own, graph.total), share(total, graph.total));
         let inlined = if nodes.inlined.get(at) == Some(&1) { " (inlined)" } else { "" };
-        let module = if module.is_empty() { String::new() } else { format!("  · {}", harmless(&module)) };
+        let module =
+            if module.is_empty() { String::new() } else { format!(" · {}", harmless(&module)) };
         let indent = "  ".repeat(depths[at]);
         let line = format!("{whole:>8} {own:>8}  {indent}{}{inlined}{module}", harmless(&name));
         let line = style.width.map_or_else(|| line.clone(), |width| cut(&line, width));
