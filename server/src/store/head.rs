@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos};
+use stoker_dag::{DefinitionMap, LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits, proto};
 
 use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
@@ -39,22 +39,22 @@ pub struct Head {
 enum HeadDictionary {
     /// The log is being written.
     Written(Box<Encoder>),
-    /// The log was replayed.
-    Replayed(Box<Decoder>),
+    /// The log was replayed; what it says of frames.
+    Replayed(Box<Decoder>, Box<DefinitionMap>),
 }
 
 impl HeadDictionary {
     fn get(&self) -> &Dictionary {
         match self {
             Self::Written(encoder) => encoder.dictionary(),
-            Self::Replayed(decoder) => decoder.dictionary(),
+            Self::Replayed(decoder, _) => decoder.dictionary(),
         }
     }
 }
 
 /// What a log's dictionary has come to, against the limits that its replay is held to.
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+pub struct Size {
     strings: usize,
     string_bytes: usize,
     builds: usize,
@@ -77,6 +77,19 @@ pub struct HeadRows {
     pub watermarks: FxHashMap<SpoolId, u64>,
 }
 
+/// What a replay gives.
+#[derive(Debug, Default)]
+pub struct ReplayedLog {
+    /// The log's dictionary.
+    pub decoder: Decoder,
+    /// Its batches.
+    pub rows: HeadRows,
+    /// What the dictionary came to.
+    pub size: Size,
+    /// What it says of frames.
+    pub learned: DefinitionMap,
+}
+
 /// What [`Head::encode`] gives.
 #[derive(Debug)]
 pub enum Encode {
@@ -95,8 +108,11 @@ impl Head {
     }
 
     /// The head of a log that was read.
-    pub fn replayed(log: u64, decoder: Decoder, rows: HeadRows, log_bytes: u64) -> Self {
-        let head = Self::of(log, HeadDictionary::Replayed(Box::new(decoder)), rows);
+    pub fn replayed(log: u64, replayed: ReplayedLog, log_bytes: u64) -> Self {
+        let ReplayedLog { decoder, rows, size, learned } = replayed;
+        let dictionary = HeadDictionary::Replayed(Box::new(decoder), Box::new(learned));
+        let head = Self::of(log, dictionary, rows);
+        head.told.lock().unwrap_or_else(PoisonError::into_inner).size = size;
         head.log_bytes.store(log_bytes, Ordering::Relaxed);
         head
     }
@@ -157,6 +173,21 @@ impl Head {
     /// Calls `look` with the dictionary.
     pub fn with_dictionary<R>(&self, look: impl FnOnce(&Dictionary) -> R) -> R {
         look(self.dictionary.read().unwrap_or_else(PoisonError::into_inner).get())
+    }
+
+    /// What the log itself says of frames.
+    pub fn learned(&self) -> DefinitionMap {
+        match &*self.dictionary.read().unwrap_or_else(PoisonError::into_inner) {
+            HeadDictionary::Written(encoder) => encoder.definitions().clone(),
+            HeadDictionary::Replayed(_, learned) => DefinitionMap::clone(learned),
+        }
+    }
+
+    /// Whether so many more strings of so many bytes fit the limits of one dictionary.
+    pub fn has_room_for(&self, strings: usize, bytes: usize) -> bool {
+        let size = self.told.lock().unwrap_or_else(PoisonError::into_inner).size;
+        size.strings.saturating_add(strings) < limits::MAX_STREAM_STRINGS
+            && size.string_bytes.saturating_add(bytes) < limits::MAX_STREAM_STRING_BYTES
     }
 
     /// Calls `visit` with what lies in the range, if anything does.
@@ -245,7 +276,8 @@ fn series(body: &BatchBody) -> impl Iterator<Item = LabelIx> {
 }
 
 impl Size {
-    fn grow(&mut self, batch: &proto::Batch, dictionary: &Dictionary) -> Result<(), WireError> {
+    /// A batch was added; an error when the log then exceeds a limit.
+    pub fn grow(&mut self, batch: &proto::Batch, dictionary: &Dictionary) -> Result<(), WireError> {
         self.strings += batch.strings.len();
         self.string_bytes += batch.strings.iter().map(String::len).sum::<usize>();
         self.builds += batch.builds.len();

@@ -8,12 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use stoker_wire::Decoder;
 
 use super::api::SpoolId;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
-use super::head::{Head, HeadRows};
+use super::head::{Head, ReplayedLog};
 use super::messages::LogRecord;
 use super::names::NamesGrowth;
 use super::records::{Found, next_sound, read_record, write_record};
@@ -118,10 +117,14 @@ pub fn replay(
             }
         }
     };
-    replay.names.modules.merge(&replay.decoder.dictionary().modules);
-    let head = Head::replayed(id, replay.decoder, replay.rows, at as u64);
+    let Replay { mut log, mut names, duplicates } = replay;
+    names.modules.merge(&log.decoder.dictionary().modules);
+    for (frame, definition) in &names.definitions {
+        log.learned.learn(*frame, definition.clone());
+    }
+    let head = Head::replayed(id, log, at as u64);
     let damage = damaged.then(|| damage(&bytes, at));
-    Ok(Replayed { head, names: replay.names, duplicates: replay.duplicates, damage })
+    Ok(Replayed { head, names, duplicates, damage })
 }
 
 /// All bytes of a log.
@@ -148,8 +151,7 @@ fn check_header(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 #[derive(Default)]
 struct Replay {
-    decoder: Decoder,
-    rows: HeadRows,
+    log: ReplayedLog,
     names: NamesGrowth,
     duplicates: u64,
 }
@@ -159,13 +161,16 @@ impl Replay {
     fn take(&mut self, payload: &[u8], stored: &impl Fn(SpoolId) -> u64) -> bool {
         let Ok(record) = LogRecord::decode(payload) else { return false };
         let (Some(source), Some(batch)) = (record.source(), record.batch) else { return false };
-        let Ok(body) = self.decoder.decode(&batch) else { return false };
-        self.names.learn_definitions(self.decoder.dictionary(), &body.definitions);
-        let here = self.rows.watermarks.get(&source.spool_id).copied().unwrap_or(0);
+        let Ok(body) = self.log.decoder.decode(&batch) else { return false };
+        let dictionary = self.log.decoder.dictionary();
+        // A log that was written is within the limits.
+        let _ = self.log.size.grow(&batch, dictionary);
+        self.names.learn_definitions(dictionary, &body.definitions);
+        let here = self.log.rows.watermarks.get(&source.spool_id).copied().unwrap_or(0);
         if body.sequence <= stored(source.spool_id).max(here) {
             self.duplicates += 1;
         } else {
-            self.rows.add(&source, body);
+            self.log.rows.add(&source, body);
         }
         true
     }

@@ -8,8 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use stoker_dag::{Definition, FrameIx};
-use stoker_wire::Dictionary;
+use stoker_dag::{Definition, DefinitionMap, FrameIx};
 
 use super::catalogue::{Added, Change, Entry};
 use super::error::StoreError;
@@ -76,8 +75,8 @@ fn seal_log(shared: &Shared, seal: &Seal) -> Result<(), StoreError> {
 fn publish(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment, StoreError> {
     let id = shared.ids.next();
     let rows = head.rows();
+    let definitions = definitions(tenant, head);
     let ((bytes, footer), builds) = head.with_dictionary(|dictionary| {
-        let definitions = definitions(tenant, dictionary);
         let written = write_segment(SegmentContent {
             tenant: &tenant.id,
             id,
@@ -89,17 +88,20 @@ fn publish(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment, Sto
         written.map(|written| (written, builds(dictionary)))
     })?;
     let name = Segment::name_of(&tenant.id, id);
-    if let Err(error) = shared.blobs.put_new(&name, &bytes) {
+    let length = bytes.len() as u64;
+    let segment = Segment::of(&tenant.id, footer.clone(), length);
+    let put = shared.blobs.put_new(&name, &bytes);
+    // Read back before the log goes: whatever is wrong, the log still has it.
+    if let Err(error) = put.and_then(|()| segment.verify(&*shared.blobs)) {
         // It may be there all the same. The next attempt has another id; two segments of one log
         // are resolved by the next open, which keeps the first.
         let _ = shared.blobs.delete(&name);
         return Err(error);
     }
     count(&shared.counters.segments_sealed, 1);
-    let length = bytes.len() as u64;
     tracing::info!(tenant = %tenant.id, segment = name, bytes = length, rows = footer.rows, "sealed");
     tell_catalogue(shared, tenant, &footer, length, builds);
-    Ok(Segment::of(&tenant.id, footer, length))
+    Ok(segment)
 }
 
 fn tell_catalogue(
@@ -117,15 +119,22 @@ fn tell_catalogue(
     }
 }
 
-/// What the frames of a dictionary mean, as far as is known today, in order of frame.
-fn definitions(tenant: &Tenant, dictionary: &Dictionary) -> Vec<(FrameIx, Definition)> {
-    tenant.names.read(|names| {
-        let frames = (0..).map(FrameIx).zip(dictionary.frames.iter());
-        let known = frames.filter_map(|(ix, (id, _))| {
-            names.definitions.get(&id).map(|definition| (ix, definition.clone()))
-        });
-        known.collect()
-    })
+/// What the frames of a log mean, as far as is known today, in order of frame. Where all of that
+/// would exceed the limits of one dictionary, what the log itself says must do: it fits.
+fn definitions(tenant: &Tenant, head: &Head) -> Vec<(FrameIx, Definition)> {
+    let known = |map: &DefinitionMap| {
+        head.with_dictionary(|dictionary| {
+            let frames = (0..).map(FrameIx).zip(dictionary.frames.iter());
+            let known = frames.filter_map(|(ix, (id, _))| Some((ix, map.get(&id)?.clone())));
+            known.collect::<Vec<_>>()
+        })
+    };
+    let all = tenant.names.read(|names| known(&names.definitions));
+    let texts = all.iter().flat_map(|(_, definition)| &*definition.locations);
+    let (strings, bytes) = texts.fold((0, 0), |(strings, bytes), location| {
+        (strings + 2, bytes + location.function.len() + location.file.len())
+    });
+    if head.has_room_for(strings, bytes) { all } else { known(&head.learned()) }
 }
 
 /// Removes a log that is sealed, or keeps it aside where it is damaged.

@@ -90,6 +90,24 @@ impl Segment {
         Ok((names, builds(decoder.dictionary())))
     }
 
+    /// Reads everything once.
+    ///
+    /// # Errors
+    /// When something cannot be read, or is not as much as the footer says.
+    pub fn verify(&self, blobs: &dyn Blobs) -> Result<(), StoreError> {
+        let mut rows = 0;
+        let visited = self.visit(blobs, &Cache::new(0), TimeRange::ALL, None, &mut |part| {
+            rows += part.windows.iter().map(|held| held.rows.len() as u64).sum::<u64>();
+            ControlFlow::Continue(())
+        });
+        let _ = visited?;
+        if rows == self.footer.rows {
+            return Ok(());
+        }
+        let what = format!("it holds {rows} rows, not {}", self.footer.rows);
+        Err(StoreError::damaged(blobs.path(&self.name), what))
+    }
+
     /// Calls `visit` with what lies in the range, if anything does. Blocks outside are not read.
     ///
     /// # Errors
