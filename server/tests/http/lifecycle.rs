@@ -23,11 +23,26 @@ async fn a_server_starts_answers_and_stops_within_two_seconds() {
         assert_eq!(api.get("/readyz").await.status(), 200);
         let metrics = api.get("/metrics").await.text().await.unwrap();
         assert!(metrics.contains("stoker_store_batches_total 0"), "{metrics}");
+        all_are_documented(&metrics);
         let idle = TcpStream::connect(server.http_addr).unwrap();
         let asked = Instant::now();
         server.shutdown().await.unwrap();
         assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
         drop(idle);
+    }
+}
+
+/// Every metric stands in the table of docs/operations.md.
+fn all_are_documented(metrics: &str) {
+    let page = include_str!("../../../docs/operations.md");
+    for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').unwrap();
+        let end = if kind == "counter" { "_total" } else { "" };
+        let row = page.lines().find(|row| {
+            row.starts_with(&format!("| `{name}{end}`"))
+                || row.starts_with(&format!("| `{name}{end}{{"))
+        });
+        assert!(row.is_some_and(|row| row.contains(&format!("| {kind} |"))), "{line}");
     }
 }
 

@@ -46,6 +46,8 @@ async fn bad_input_is_answered_with_status_code_message_and_hint() {
         assert_eq!(response.headers()["content-type"], "application/json", "{path}");
         let error = &response.json::<Value>().await.unwrap()["error"];
         assert_eq!(error["code"], code, "{path}: {error}");
+        let page = include_str!("../../../docs/api.md");
+        assert!(page.contains(&format!("`{code}`")), "docs/api.md does not list {code}");
         assert!(error["message"].as_str().unwrap().contains(message), "{path}: {error}");
         assert!(error["hint"].as_str().unwrap().contains(hint), "{path}: {error}");
     }
