@@ -17,6 +17,19 @@ pub const DEFAULT_GRPC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 /// Where data are kept unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "stoker-data";
 
+/// Reads an address as flags give it; `localhost` is 127.0.0.1.
+///
+/// # Errors
+/// When it is none: says how to write it.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    let example = "write an IP address and a port, such as 127.0.0.1:4040 or [::1]:4040";
+    numeric.parse().map_err(|_| example.to_owned())
+}
+
 /// How a server runs.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -215,6 +228,13 @@ mod tests {
         assert_eq!((config.http.port(), config.grpc.port()), (9, 2));
         assert_eq!(config.limits.timeout, Duration::from_secs(5));
         assert_eq!(config.data_dir, Path::new("stoker-data"));
+    }
+
+    #[test]
+    fn addresses_are_numbers_or_localhost() {
+        assert_eq!(parse_address("localhost:0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(parse_address("[::1]:4040").unwrap().port(), 4040);
+        assert!(parse_address("web-1:4040").unwrap_err().contains("127.0.0.1:4040"));
     }
 
     #[test]

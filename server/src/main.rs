@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use stoker_server::config::{LogFormat, Settings};
+use stoker_server::config::{LogFormat, Settings, parse_address};
 use stoker_server::{ServerConfig, start};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -26,10 +26,10 @@ struct Args {
     #[arg(long, env = "STOKER_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Address of the API and the viewer; port 0 takes any free one [default: 127.0.0.1:4040]
-    #[arg(long, env = "STOKER_HTTP", value_name = "ADDRESS")]
+    #[arg(long, env = "STOKER_HTTP", value_name = "ADDRESS", value_parser = parse_address)]
     http: Option<SocketAddr>,
     /// Address for agents; port 0 takes any free one [default: 127.0.0.1:4041]
-    #[arg(long, env = "STOKER_GRPC", value_name = "ADDRESS")]
+    #[arg(long, env = "STOKER_GRPC", value_name = "ADDRESS", value_parser = parse_address)]
     grpc: Option<SocketAddr>,
     /// Allow addresses that other machines can reach, although nothing is encrypted and nobody is
     /// asked who they are
