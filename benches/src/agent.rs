@@ -31,9 +31,9 @@ pub(crate) fn measure(frequency_hz: u32, row: &mut Row) -> Result<()> {
     let agent = server
         .start_agent("bench", &["--frequency", &frequency_hz.to_string(), "--flush-seconds", "5"]);
     std::thread::sleep(WARM_UP);
-    let (before, start) = (Cost::read(agent.pid(), server.grpc.port())?, Instant::now());
+    let (before, start) = (Cost::read(agent.pid(), &server)?, Instant::now());
     std::thread::sleep(MEASURED);
-    let (after, elapsed) = (Cost::read(agent.pid(), server.grpc.port())?, start.elapsed());
+    let (after, elapsed) = (Cost::read(agent.pid(), &server)?, start.elapsed());
     fs::write(BPF_STATS, "0").context("cannot switch BPF statistics off")?;
     let at = |what: &str| format!("agent at {frequency_hz} Hz, all CPUs busy: {what}");
     let share = |ns: u64| 100.0 * ns as f64 / elapsed.as_nanos() as f64;
@@ -42,19 +42,12 @@ pub(crate) fn measure(frequency_hz: u32, row: &mut Row) -> Result<()> {
     row.add(at("resident memory, worker included"), after.resident_kib as f64 / 1024.0, "MiB");
     let runs = after.bpf_runs - before.bpf_runs;
     row.add(at("BPF time per sample"), (after.bpf_ns - before.bpf_ns) as f64 / runs as f64, "ns");
-    let output = agent.interrupt();
-    let rows = report(&output, "rows").context("the agent did not say how many rows it shipped")?;
-    row.add(
-        at("bytes at the socket, start included"),
-        after.sent_bytes as f64 / rows as f64,
-        "B/row",
-    );
+    let (bytes, rows) = (after.sent_bytes - before.sent_bytes, after.rows - before.rows);
+    row.add(at("bytes at the socket, warm"), bytes as f64 / rows as f64, "B/row");
+    row.add(at("rows shipped"), rows as f64 / elapsed.as_secs_f64(), "row/s");
+    row.add(at("bytes at the socket, the first 15 s"), before.sent_bytes as f64, "B");
+    agent.interrupt();
     Ok(())
-}
-
-fn report(output: &str, name: &str) -> Option<u64> {
-    let line = output.lines().rfind(|line| line.contains("stopped"))?;
-    line.split(' ').find_map(|word| word.strip_prefix(&format!("{name}=")))?.parse().ok()
 }
 
 /// Counters that only grow, but for memory.
@@ -64,10 +57,11 @@ struct Cost {
     bpf_runs: u64,
     resident_kib: u64,
     sent_bytes: u64,
+    rows: u64,
 }
 
 impl Cost {
-    fn read(agent: u32, port: u16) -> Result<Self> {
+    fn read(agent: u32, server: &Server) -> Result<Self> {
         let children = fs::read_to_string(format!("/proc/{agent}/task/{agent}/children"));
         let others = threads(agent).flat_map(|task| fs::read_to_string(task.join("children")));
         let text: String = children.into_iter().chain(others).collect::<Vec<_>>().join(" ");
@@ -81,7 +75,8 @@ impl Cost {
             bpf_ns,
             bpf_runs,
             resident_kib: family.iter().map(|&pid| resident_kib(pid)).sum(),
-            sent_bytes: sent_bytes(port),
+            sent_bytes: sent_bytes(server.grpc.port()),
+            rows: rows(server).context("the server does not say how many rows it took")?,
         })
     }
 }
@@ -124,4 +119,12 @@ fn sent_bytes(port: u16) -> u64 {
     let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     let sent = text.split_whitespace().filter_map(|word| word.strip_prefix("bytes_sent:"));
     sent.filter_map(|bytes| bytes.parse::<u64>().ok()).sum()
+}
+
+/// Rows that the server has taken, by its own count.
+fn rows(server: &Server) -> Option<u64> {
+    let answer = stoker_tests::get(server.http, "/metrics")?;
+    let text = String::from_utf8(answer.body).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("stoker_ingest_rows_total "));
+    line?.trim().parse().ok()
 }

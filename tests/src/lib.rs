@@ -220,7 +220,8 @@ impl Server {
     /// The usual flags of an agent of this server.
     pub fn agent_options(&self, command: &mut Command, host: &str) {
         command.args(["--server", &format!("http://{}", self.grpc), "--host", host]);
-        command.args(["--flush-seconds", "1"]);
+        // As an environment variable, so that a test can still say otherwise.
+        command.env("STOKER_FLUSH_SECONDS", "1");
         command.arg("--state-dir").arg(self.dir.join(format!("agent-{host}")));
     }
 
