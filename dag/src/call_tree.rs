@@ -79,6 +79,8 @@ pub enum BoxKind {
     Special,
     /// The exact sum of boxes that were pruned.
     Other,
+    /// A value of the label by which stacks are grouped.
+    Label,
 }
 
 impl BoxKind {

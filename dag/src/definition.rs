@@ -100,6 +100,11 @@ pub struct DefinitionMap {
 }
 
 impl DefinitionMap {
+    /// Makes room for `more` frames.
+    pub fn reserve(&mut self, more: usize) {
+        self.winners.reserve(more);
+    }
+
     /// Learns a definition; says whether it won and changed the map.
     pub fn learn(&mut self, frame: FrameId, definition: Definition) -> bool {
         match self.winners.entry(frame) {

@@ -37,7 +37,10 @@ pub(crate) struct Encoder(Vec<u8>);
 
 impl Encoder {
     pub(crate) fn tagged(tag: u8) -> Self {
-        Self(vec![tag])
+        // Room for most names: one allocation instead of one for each doubling.
+        let mut bytes = Vec::with_capacity(160);
+        bytes.push(tag);
+        Self(bytes)
     }
 
     pub(crate) fn byte(mut self, value: u8) -> Self {

@@ -69,6 +69,13 @@ pub struct FrameTable {
 }
 
 impl FrameTable {
+    /// Makes room for `more` frames.
+    pub fn reserve(&mut self, more: usize) {
+        self.frames.reserve(more);
+        self.ids.reserve(more);
+        self.by_id.reserve(more);
+    }
+
     /// The index of `frame`, which is added when it is new.
     pub fn intern(&mut self, frame: &Frame) -> FrameIx {
         self.intern_with_id(frame.id(), frame)
@@ -122,11 +129,17 @@ impl FrameTable {
 }
 
 /// Distinct nodes as two columns, hash-consed: one (parent, frame) has one index.
+///
+/// Most nodes of a stack DAG have one child, and a new stack's nodes stand one after the other. So a
+/// node keeps its first child in a column and only further children are hashed: walking a stack
+/// reads memory in order, and adding one costs three pushes per frame.
 #[derive(Debug, Clone)]
 pub struct NodeTable {
     parents: Vec<NodeIx>,
     frames: Vec<FrameIx>,
-    children: FxHashMap<(NodeIx, FrameIx), NodeIx>,
+    /// The root, which is nobody's child, where there is none.
+    first_child: Vec<NodeIx>,
+    further: FxHashMap<(NodeIx, FrameIx), NodeIx>,
 }
 
 /// What stands in the root's frame column; the root has no frame.
@@ -134,7 +147,12 @@ const NO_FRAME: FrameIx = FrameIx(u32::MAX);
 
 impl Default for NodeTable {
     fn default() -> Self {
-        Self { parents: vec![NodeIx::ROOT], frames: vec![NO_FRAME], children: FxHashMap::default() }
+        Self {
+            parents: vec![NodeIx::ROOT],
+            frames: vec![NO_FRAME],
+            first_child: vec![NodeIx::ROOT],
+            further: FxHashMap::default(),
+        }
     }
 }
 
@@ -150,12 +168,13 @@ impl NodeTable {
         frame_count: usize,
     ) -> Result<Self, OrderError> {
         let mut table = Self::default();
+        table.reserve(parents.len());
         for (node, (&parent, &frame)) in (1u32..).zip(parents.iter().zip(frames)) {
             table.check(node, parent, frame, frame_count)?;
-            table.parents.push(NodeIx(parent));
-            table.frames.push(FrameIx(frame));
-            let key = (NodeIx(parent), FrameIx(frame));
-            table.children.entry(key).or_insert(NodeIx(node));
+            let (parent, frame) = (NodeIx(parent), FrameIx(frame));
+            if table.claim(parent, frame, NodeIx(node)) != NodeIx(node) {
+                table.push(parent, frame);
+            }
         }
         Ok(table)
     }
@@ -172,13 +191,38 @@ impl NodeTable {
 
     /// The node below `parent` with `frame` on top, which is added when it is new.
     pub fn child(&mut self, parent: NodeIx, frame: FrameIx) -> NodeIx {
-        let next = NodeIx(next_index(self.parents.len()));
-        let ix = *self.children.entry((parent, frame)).or_insert(next);
+        self.claim(parent, frame, NodeIx(next_index(self.parents.len())))
+    }
+
+    /// The child that is there, or else `next`, which must be the next index and is added.
+    fn claim(&mut self, parent: NodeIx, frame: FrameIx, next: NodeIx) -> NodeIx {
+        let first = self.first_child[parent.at()];
+        if first == NodeIx::ROOT {
+            self.first_child[parent.at()] = next;
+            self.push(parent, frame);
+            return next;
+        }
+        if self.frames[first.at()] == frame {
+            return first;
+        }
+        let ix = *self.further.entry((parent, frame)).or_insert(next);
         if ix == next {
-            self.parents.push(parent);
-            self.frames.push(frame);
+            self.push(parent, frame);
         }
         ix
+    }
+
+    fn push(&mut self, parent: NodeIx, frame: FrameIx) {
+        self.parents.push(parent);
+        self.frames.push(frame);
+        self.first_child.push(NodeIx::ROOT);
+    }
+
+    /// Makes room for `more` nodes.
+    pub fn reserve(&mut self, more: usize) {
+        self.parents.reserve(more);
+        self.frames.reserve(more);
+        self.first_child.reserve(more);
     }
 
     /// The parent of `node`; the root's is the root.
