@@ -12,5 +12,5 @@ mod naming;
 mod top;
 
 pub use expand::call_tree;
-pub use naming::Naming;
+pub use naming::{LABEL_RUNTIME, Naming};
 pub use top::{TopBy, TopRow, top};

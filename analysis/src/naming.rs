@@ -8,6 +8,10 @@ use stoker_dag::{BoxKind, Definition, DefinitionMap, Frame, KernelImage, ModuleM
 /// The module of frames that lie in the kernel proper.
 const KERNEL: &str = "[kernel]";
 
+/// The runtime of frames that stand for the value of a label: what a flame graph is grouped by. Its
+/// module is the label's name.
+pub const LABEL_RUNTIME: &str = "stoker.label";
+
 /// Names frames by what is known of them now.
 #[derive(Debug, Clone, Copy)]
 pub struct Naming<'a> {
@@ -35,6 +39,7 @@ impl<'a> Naming<'a> {
                 None => Cow::Owned(format!("build {:.12}", build_id.to_string())),
             },
             Frame::Kernel { image, .. } => Cow::Borrowed(self.kernel_module(image)),
+            Frame::Interpreted { runtime, .. } if **runtime == *LABEL_RUNTIME => Cow::Borrowed(""),
             Frame::Interpreted { module, .. } => Cow::Borrowed(module),
             Frame::Special(_) => Cow::Borrowed(""),
         }
@@ -64,10 +69,11 @@ impl<'a> Naming<'a> {
 
     /// What sort of box the frame becomes.
     #[must_use]
-    pub const fn kind(frame: &Frame) -> BoxKind {
+    pub fn kind(frame: &Frame) -> BoxKind {
         match frame {
             Frame::Native { .. } => BoxKind::Native,
             Frame::Kernel { .. } => BoxKind::Kernel,
+            Frame::Interpreted { runtime, .. } if **runtime == *LABEL_RUNTIME => BoxKind::Label,
             Frame::Interpreted { .. } => BoxKind::Interpreted,
             Frame::Special(_) => BoxKind::Special,
         }

@@ -33,7 +33,7 @@ fn on<T>(
 
 fn graph(parts: &MemoryParts, selector: &str, max_nodes: usize) -> FlameGraph {
     let query = query(selector);
-    on(parts, |engine| flamegraph(&query, &fold(engine, &query)?, max_nodes)).unwrap()
+    on(parts, |engine| flamegraph(&query, &fold(engine, &query, None)?, max_nodes)).unwrap()
 }
 
 fn samples_of(selector: &str) -> u64 {
@@ -56,11 +56,35 @@ fn labels_and_attributes_select_alike() {
 }
 
 #[test]
+fn grouping_puts_each_value_below_the_root_and_keeps_the_total() {
+    let query = query("cpu");
+    let grouped = |label| on(&parts(), |engine| fold(engine, &query, Some(label))).unwrap();
+    let by_service = grouped("service_name");
+    assert_eq!(by_service.profile.samples(), samples_of("cpu"));
+    let whole = on(&parts(), |engine| {
+        flamegraph(&query, &by_service, 0).and_then(|graph| engine.progress.check().map(|()| graph))
+    });
+    let whole = whole.unwrap();
+    let below_root = |at: &usize| *at > 0 && whole.nodes.parent[*at] == 0;
+    let tops: Vec<usize> = (0..whole.nodes.kind.len()).filter(below_root).collect();
+    let shown = |at: &usize| (&*whole.names[whole.nodes.name[*at] as usize], whole.nodes.kind[*at]);
+    let mut names: Vec<_> = tops.iter().map(shown).collect();
+    names.sort_unstable();
+    assert_eq!(names, [("api", 6), ("web", 6)]);
+    for (at, service) in tops.iter().zip(["api", "web"]) {
+        let alone = graph(&parts(), &format!("cpu{{service_name=\"{service}\"}}"), 0);
+        assert_eq!(whole.nodes.total[*at], alone.total);
+    }
+    let none = grouped("no_such_label");
+    assert_eq!(none.profile.samples(), samples_of("cpu"));
+}
+
+#[test]
 fn the_range_is_half_open_and_whole_windows() {
     let selector = Selector::parse("cpu").unwrap();
     let samples = |from, until| {
         let query = Query::new(selector.clone(), from, until).unwrap();
-        on(&parts(), |engine| fold(engine, &query)).unwrap().profile.samples()
+        on(&parts(), |engine| fold(engine, &query, None)).unwrap().profile.samples()
     };
     assert_eq!(samples(window(0), window(1)), 60);
     assert_eq!(samples(window(1), window(2)), 50);
@@ -73,7 +97,7 @@ fn the_range_is_half_open_and_whole_windows() {
 fn a_label_that_nothing_has_is_named() {
     let fails = |selector: &str| {
         let query = query(selector);
-        let error = on(&parts(), |engine| fold(engine, &query)).unwrap_err();
+        let error = on(&parts(), |engine| fold(engine, &query, None)).unwrap_err();
         (error.code(), error.to_string(), error.hint().to_owned())
     };
     let (code, message, hint) = fails(r#"cpu{servicename="api"}"#);
@@ -84,7 +108,7 @@ fn a_label_that_nothing_has_is_named() {
     assert_eq!(samples_of(r#"cpu{service_name="nobody"}"#), 0);
     let selector = Selector::parse(r#"cpu{servicename="api"}"#).unwrap();
     let empty = Query::new(selector, window(50), window(51)).unwrap();
-    assert_eq!(on(&parts(), |engine| fold(engine, &empty)).unwrap().profile.samples(), 0);
+    assert_eq!(on(&parts(), |engine| fold(engine, &empty, None)).unwrap().profile.samples(), 0);
 }
 
 #[test]
@@ -186,7 +210,7 @@ fn limits_are_named_when_they_bite() {
         let error = work(engine, &query("cpu")).unwrap_err();
         (error.code(), error.to_string())
     };
-    let folded = |engine: Engine<'_>, query: &Query| fold(engine, query).map(|_| ());
+    let folded = |engine: Engine<'_>, query: &Query| fold(engine, query, None).map(|_| ());
     for (limits, name) in [
         (Limits { max_series: 1, ..usual }, "max_series is 1"),
         (Limits { max_windows: 2, ..usual }, "max_windows is 2"),
@@ -216,7 +240,7 @@ fn a_query_nobody_waits_for_stops() {
     drop(progress.on_drop());
     let parts = parts();
     let engine = Engine { parts: &parts, limits: &limits, progress: &progress };
-    assert_eq!(fold(engine, &query("cpu")).unwrap_err().code(), "cancelled");
+    assert_eq!(fold(engine, &query("cpu"), None).unwrap_err().code(), "cancelled");
 }
 
 #[test]

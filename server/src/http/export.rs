@@ -40,10 +40,12 @@ pub(super) async fn flamegraph(
         ],
     )?;
     let max_nodes = params.number("max_nodes", MAX_NODES)?;
+    let group_by = params.text("group_by")?;
     params.finish()?;
     let name = file_name(&query, format);
     let mut response = run(&app, "flamegraph", query, move |engine, query| {
-        answer(engine, query, format, max_nodes)
+        let folded = fold(engine, query, group_by.as_deref())?;
+        answer(engine, query, &folded, format, max_nodes)
     })
     .await?;
     if let Some(name) = name.and_then(|name| HeaderValue::try_from(name).ok()) {
@@ -58,18 +60,18 @@ pub(super) async fn flamegraph(
 fn answer(
     engine: Engine<'_>,
     query: &Query,
+    folded: &Folded,
     format: Format,
     max_nodes: usize,
 ) -> Result<Answer, ApiError> {
     let Some(profile_type) = &query.selector.profile_type else {
         return Err(QueryError::missing_profile_type(&query.selector).into());
     };
-    let folded = fold(engine, query)?;
     match format {
-        Format::Json => json(engine, &columns(query, &folded, max_nodes)?),
-        Format::Collapsed => as_collapsed(engine, &folded),
-        Format::Svg => as_svg(engine, query, profile_type, &folded),
-        Format::Pprof => as_pprof(engine, query, profile_type, &folded),
+        Format::Json => json(engine, &columns(query, folded, max_nodes)?),
+        Format::Collapsed => as_collapsed(engine, folded),
+        Format::Svg => as_svg(engine, query, profile_type, folded),
+        Format::Pprof => as_pprof(engine, query, profile_type, folded),
     }
 }
 

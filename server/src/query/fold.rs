@@ -3,11 +3,16 @@
 //! Each part numbers its own nodes. A node is carried into the query-wide profile once, when the
 //! first of its rows comes; after that a row costs a look-up in an array and an addition.
 
-use stoker_dag::{FrameIx, LabelSet, ModuleMap, NodeIx, Profile, SampleRow};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use stoker_analysis::LABEL_RUNTIME;
+use stoker_dag::{Frame, FrameIx, LabelSet, ModuleMap, NodeIx, Profile, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::scan::{ScanStats, Sink, scan};
+use super::selector::value_of;
 use super::{Engine, Query};
 use crate::store::{Names, WindowRows};
 
@@ -22,13 +27,21 @@ pub struct Folded {
     pub stats: ScanStats,
 }
 
-/// Sums what `query` selects by stack.
+/// Sums what `query` selects by stack. With `group_by` each stack stands below a frame for its value
+/// of that label.
 ///
 /// # Errors
 /// When a limit bites, the query is cancelled, or the store cannot be read.
-pub fn fold(engine: Engine<'_>, query: &Query) -> Result<Folded, QueryError> {
+pub fn fold(
+    engine: Engine<'_>,
+    query: &Query,
+    group_by: Option<&str>,
+) -> Result<Folded, QueryError> {
     let mut sink = StackSink {
         profile: Profile::default(),
+        group_by: group_by.map(Into::into),
+        roots: Vec::new(),
+        classes: FxHashMap::default(),
         nodes: Vec::new(),
         frames: Vec::new(),
         max_nodes: engine.limits.max_nodes,
@@ -59,36 +72,49 @@ impl Folded {
     }
 }
 
+/// Values of a label by which a flame graph can be grouped.
+const MAX_GROUPS: usize = 1000;
 /// What stands in a map for "not carried over yet": the root, which is never looked up there.
 const UNKNOWN: NodeIx = NodeIx::ROOT;
 
 struct StackSink {
     profile: Profile,
-    /// Where the part's nodes and frames stand in the profile.
-    nodes: Vec<NodeIx>,
+    group_by: Option<Arc<str>>,
+    /// Below which node the stacks of each class stand: the root, or the frame of a label's value.
+    roots: Vec<NodeIx>,
+    classes: FxHashMap<String, u32>,
+    /// Where the part's nodes stand in the profile, by class.
+    nodes: Vec<Vec<NodeIx>>,
+    /// Where the part's frames stand in the profile.
     frames: Vec<Option<FrameIx>>,
     max_nodes: usize,
 }
 
 impl StackSink {
-    fn node(&mut self, part: &Dictionary, node: NodeIx) -> NodeIx {
+    fn node(&mut self, part: &Dictionary, node: NodeIx, class: usize) -> NodeIx {
         if node == NodeIx::ROOT {
-            return node;
+            return self.roots[class];
         }
-        match self.nodes[node.at()] {
-            UNKNOWN => self.carry(part, node),
+        if self.nodes.len() <= class {
+            self.nodes.resize(class + 1, Vec::new());
+        }
+        if self.nodes[class].is_empty() {
+            self.nodes[class] = vec![UNKNOWN; part.nodes.len()];
+        }
+        match self.nodes[class][node.at()] {
+            UNKNOWN => self.carry(part, node, class),
             known => known,
         }
     }
 
-    fn carry(&mut self, part: &Dictionary, node: NodeIx) -> NodeIx {
+    fn carry(&mut self, part: &Dictionary, node: NodeIx, class: usize) -> NodeIx {
         let mut missing = Vec::new();
         let mut at = node;
         let mut to = loop {
             let Some(frame) = part.nodes.frame(at) else {
-                break NodeIx::ROOT;
+                break self.roots[class];
             };
-            match self.nodes[at.at()] {
+            match self.nodes[class][at.at()] {
                 UNKNOWN => missing.push((at, frame)),
                 known => break known,
             }
@@ -97,9 +123,21 @@ impl StackSink {
         for (node, frame) in missing.into_iter().rev() {
             let frame = self.frame(part, frame);
             to = self.profile.nodes.child(to, frame);
-            self.nodes[node.at()] = to;
+            self.nodes[class][node.at()] = to;
         }
         to
+    }
+
+    /// The node below which stacks with this value of the label stand.
+    fn root(&mut self, label: &Arc<str>, value: &str) -> NodeIx {
+        let function = if value.is_empty() { format!("(no {label})") } else { value.to_owned() };
+        let frame = self.profile.frames.intern(&Frame::Interpreted {
+            runtime: LABEL_RUNTIME.into(),
+            module: Arc::clone(label),
+            function: function.into(),
+            line: 0,
+        });
+        self.profile.nodes.child(NodeIx::ROOT, frame)
     }
 
     fn frame(&mut self, part: &Dictionary, ix: FrameIx) -> FrameIx {
@@ -111,16 +149,29 @@ impl StackSink {
 
 impl Sink for StackSink {
     fn enter(&mut self, dictionary: &Dictionary) {
-        self.nodes = vec![UNKNOWN; dictionary.nodes.len()];
+        self.nodes.iter_mut().for_each(Vec::clear);
         self.frames = vec![None; dictionary.frames.len()];
     }
 
-    fn class(&mut self, _: &LabelSet, _: &LabelSet) -> Result<u32, QueryError> {
-        Ok(0)
+    fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError> {
+        let label = self.group_by.clone();
+        let value = label.as_deref().map_or("", |label| value_of(label, series, attributes));
+        if let Some(&class) = self.classes.get(value) {
+            return Ok(class);
+        }
+        let class = u32::try_from(self.roots.len()).unwrap_or(u32::MAX);
+        if self.roots.len() >= MAX_GROUPS {
+            let what = "groups by a label with too many values";
+            return Err(QueryError::too_large("group_by", MAX_GROUPS, what));
+        }
+        let root = label.map_or(NodeIx::ROOT, |label| self.root(&label, value));
+        self.roots.push(root);
+        self.classes.insert(value.to_owned(), class);
+        Ok(class)
     }
 
-    fn row(&mut self, part: &Dictionary, _: &WindowRows, row: &SampleRow, _: u32) {
-        let node = self.node(part, row.node);
+    fn row(&mut self, part: &Dictionary, _: &WindowRows, row: &SampleRow, class: u32) {
+        let node = self.node(part, row.node, class as usize);
         self.profile.add(node, row.value, row.count);
     }
 

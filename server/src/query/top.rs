@@ -132,7 +132,7 @@ fn by_stack(
     query: &Query,
     by: stoker_analysis::TopBy,
 ) -> Result<Table, QueryError> {
-    let folded = fold(engine, query)?;
+    let folded = fold(engine, query, None)?;
     let tree = stoker_analysis::call_tree(&folded.profile, &folded.modules);
     let rows = stoker_analysis::top(&tree, by).into_iter();
     Ok(Table {
