@@ -40,6 +40,7 @@ impl Failure {
     }
 
     /// Standard output took no more.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
     pub fn from_output(error: io::Error) -> Self {
         let is_quiet = error.kind() == io::ErrorKind::BrokenPipe;
         let message = format!("cannot write to standard output: {error}");
