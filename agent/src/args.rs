@@ -90,6 +90,7 @@ impl Args {
             target,
             flush_every: Duration::from_secs(self.flush_seconds),
             spool_max_bytes: self.spool_bytes,
+            ..AgentConfig::default()
         }
     }
 }

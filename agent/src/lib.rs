@@ -1,6 +1,7 @@
 //! See docs/architecture.md.
 
 pub mod aggregate;
+pub mod guard;
 pub mod kernel;
 pub mod process;
 pub mod run;

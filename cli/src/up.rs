@@ -114,6 +114,7 @@ fn agent_config(args: &UpArgs, server: &RunningServer) -> AgentConfig {
         target: Target::All,
         flush_every: FLUSH_EVERY,
         spool_max_bytes: DEFAULT_SPOOL_BYTES,
+        ..AgentConfig::default()
     }
 }
 

@@ -9,7 +9,7 @@ use stoker_dag::{
 };
 use stoker_wire::{BatchBody, Dictionary};
 
-use super::window::{Counts, FlushFacts, Interval, touched};
+use super::window::{Counts, FlushFacts, Interval, QualityCounts, touched};
 
 /// Bounds of the aggregator.
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +28,16 @@ impl AggregatorConfig {
     #[must_use]
     pub fn at_frequency(frequency_hz: u32) -> Self {
         Self {
-            period_ns: 1_000_000_000 / u64::from(frequency_hz.max(1)),
+            period_ns: period_ns(frequency_hz),
             max_cached_stacks: 32 << 10,
             max_nodes: 512 << 10,
         }
     }
+}
+
+/// What one sample is worth at a frequency, in nanoseconds.
+fn period_ns(frequency_hz: u32) -> u64 {
+    1_000_000_000 / u64::from(frequency_hz.max(1))
 }
 
 /// How far a stack could be followed.
@@ -82,6 +87,7 @@ pub struct Aggregator {
     unnamed: Vec<FrameIx>,
     flushed: UnixNanos,
     epoch: u64,
+    quality: QualityCounts,
 }
 
 impl Aggregator {
@@ -98,6 +104,7 @@ impl Aggregator {
             unnamed: Vec::new(),
             flushed: now,
             epoch: 0,
+            quality: QualityCounts::default(),
         }
     }
 
@@ -119,7 +126,24 @@ impl Aggregator {
             None => self.intern(key, &resolve()),
         };
         let counts = self.counts.entry(at.window_start()).or_default();
-        counts.add(labels.0, labels.1, node, quality);
+        counts.add(self.config.period_ns, labels, node, quality);
+        self.quality.add(quality);
+    }
+
+    /// Samples that are added from now on were taken at this frequency.
+    pub fn set_frequency(&mut self, frequency_hz: u32) {
+        self.config.period_ns = period_ns(frequency_hz);
+    }
+
+    /// How far all stacks could be followed, since the start.
+    #[must_use]
+    pub fn quality(&self) -> QualityCounts {
+        self.quality
+    }
+
+    /// Forgets which addresses made which stack: they may mean something else now.
+    pub fn forget_stacks(&mut self) {
+        self.stacks = FxHashMap::default();
     }
 
     fn intern(&mut self, key: StackKey, stack: &ResolvedStack) -> (NodeIx, StackQuality) {
@@ -185,7 +209,7 @@ impl Aggregator {
         BatchBody {
             start: observed.map_or(window, |interval| interval.from),
             duration_ns: observed.map_or(0, Interval::ns),
-            rows: vec![counts.row_group(self.config.period_ns)],
+            rows: counts.row_groups(self.config.period_ns),
             facts: counts.facts(observed, facts),
             ..BatchBody::default()
         }
@@ -202,11 +226,19 @@ impl Aggregator {
 
     fn bound_dictionary(&mut self) {
         if self.dictionary.nodes.len() > self.config.max_nodes {
+            self.begin_dictionary();
+        }
+    }
+
+    /// Begins a new dictionary and gives back the memory of the old one; nothing happens while
+    /// there are samples that refer to it, so call it after a flush.
+    pub fn begin_dictionary(&mut self) {
+        if self.counts.is_empty() && self.definitions.is_empty() {
             let modules = std::mem::take(&mut self.dictionary.modules);
             self.dictionary = Dictionary { modules, ..Dictionary::default() };
             self.interner = StackInterner::default();
-            self.stacks.clear();
-            self.unnamed.clear();
+            self.forget_stacks();
+            self.unnamed = Vec::new();
             self.epoch += 1;
         }
     }
@@ -215,5 +247,44 @@ impl Aggregator {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(aggregator: &mut Aggregator) {
+        let labels = aggregator.labels(&LabelSet::new([("host", "a")]));
+        let stack = || ResolvedStack { frames: Vec::new(), quality: StackQuality::Complete };
+        let key = StackKey::new(1, 1, 0, &[1], &[]);
+        aggregator.add(UnixNanos(1), key, (labels, labels), stack);
+    }
+
+    #[test]
+    fn a_sample_is_worth_the_period_that_it_was_taken_at() {
+        let mut aggregator = Aggregator::new(AggregatorConfig::at_frequency(100), UnixNanos(0));
+        add(&mut aggregator);
+        add(&mut aggregator);
+        aggregator.set_frequency(10);
+        add(&mut aggregator);
+        let mut found = Vec::new();
+        aggregator.flush(UnixNanos(2), &FlushFacts::default(), |_, body| {
+            for group in &body.rows {
+                found.extend(group.rows.iter().map(|row| (group.period, row.count, row.value)));
+            }
+        });
+        assert_eq!(found, [(10_000_000, 2, 20_000_000), (100_000_000, 1, 100_000_000)]);
+    }
+
+    #[test]
+    fn memory_is_given_back_only_when_nothing_refers_to_it() {
+        let mut aggregator = Aggregator::new(AggregatorConfig::at_frequency(19), UnixNanos(0));
+        add(&mut aggregator);
+        aggregator.begin_dictionary();
+        assert_eq!(aggregator.epoch(), 0);
+        aggregator.flush(UnixNanos(2), &FlushFacts::default(), |_, _| {});
+        aggregator.begin_dictionary();
+        assert_eq!(aggregator.epoch(), 1);
     }
 }

@@ -8,4 +8,4 @@ mod aggregator;
 mod window;
 
 pub use aggregator::{Aggregator, AggregatorConfig, ResolvedStack, StackKey, StackQuality};
-pub use window::{FlushFacts, Interval};
+pub use window::{FlushFacts, Interval, QualityCounts};

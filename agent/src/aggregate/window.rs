@@ -39,9 +39,9 @@ impl Interval {
 pub struct FlushFacts {
     /// CPUs that were online.
     pub cpus: u32,
-    /// Samples per second and CPU.
+    /// Samples per second and CPU; 0 while sampling is off.
     pub frequency_hz: u32,
-    /// `cycles` or `cpu-clock`.
+    /// `cycles` or `cpu-clock`; `off (…)` with the reason while sampling is off.
     pub sample_source: std::sync::Arc<str>,
     /// Samples that were taken and are in no row, since the last flush.
     pub lost: Vec<LostSamples>,
@@ -54,43 +54,74 @@ pub struct FlushFacts {
 /// What is counted in one window and not yet flushed.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    rows: FxHashMap<(LabelIx, LabelIx, NodeIx), u64>,
-    complete: u64,
-    truncated: u64,
-    failed: u64,
+    /// By the period that samples were taken at: hardly ever more than one.
+    rows: BTreeMap<u64, FxHashMap<(LabelIx, LabelIx, NodeIx), u64>>,
+    quality: QualityCounts,
 }
 
-impl Counts {
-    pub(super) fn add(
-        &mut self,
-        series: LabelIx,
-        attributes: LabelIx,
-        node: NodeIx,
-        quality: super::StackQuality,
-    ) {
-        *self.rows.entry((series, attributes, node)).or_default() += 1;
+/// How far stacks could be followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QualityCounts {
+    /// To their thread's start, as far as the walk can tell.
+    pub complete: u64,
+    /// To the limit of depth.
+    pub truncated: u64,
+    /// Not at all, or into what is not known.
+    pub failed: u64,
+}
+
+impl QualityCounts {
+    pub(super) fn add(&mut self, quality: super::StackQuality) {
         match quality {
             super::StackQuality::Complete => self.complete += 1,
             super::StackQuality::Truncated => self.truncated += 1,
             super::StackQuality::Failed => self.failed += 1,
         }
     }
+}
 
-    pub(super) fn samples(&self) -> u64 {
-        self.rows.values().sum()
+impl Counts {
+    pub(super) fn add(
+        &mut self,
+        period_ns: u64,
+        labels: (LabelIx, LabelIx),
+        node: NodeIx,
+        quality: super::StackQuality,
+    ) {
+        let rows = self.rows.entry(period_ns).or_default();
+        *rows.entry((labels.0, labels.1, node)).or_default() += 1;
+        self.quality.add(quality);
     }
 
-    pub(super) fn row_group(&self, period_ns: u64) -> RowGroup {
+    pub(super) fn samples(&self) -> u64 {
+        self.rows.values().flat_map(FxHashMap::values).sum()
+    }
+
+    /// A group for each period, so that each sample is worth what it was taken at; an empty one at
+    /// `period_ns` where there are no samples.
+    pub(super) fn row_groups(&self, period_ns: u64) -> Vec<RowGroup> {
+        if self.rows.is_empty() {
+            return vec![Self::row_group(period_ns, &FxHashMap::default())];
+        }
+        self.rows.iter().map(|(&period_ns, rows)| Self::row_group(period_ns, rows)).collect()
+    }
+
+    fn row_group(
+        period_ns: u64,
+        rows: &FxHashMap<(LabelIx, LabelIx, NodeIx), u64>,
+    ) -> RowGroup {
         let row = |(&(series, attributes, node), &count): (&(LabelIx, LabelIx, NodeIx), &u64)| {
             SampleRow { series, attributes, node, value: count * period_ns, count }
         };
-        let mut rows: Vec<SampleRow> = self.rows.iter().map(row).collect();
+        let mut rows: Vec<SampleRow> = rows.iter().map(row).collect();
         rows.sort_unstable_by_key(|row| (row.series, row.attributes, row.node));
         RowGroup { profile_type: ProfileType::cpu(), period: period_ns, rows }
     }
 
     /// Facts of this window alone; those of the whole flush are added to the newest.
     pub(super) fn facts(&self, observed: Option<Interval>, flush: &FlushFacts) -> HostFacts {
+        // Time in which nobody sampled was not observed.
+        let observed = observed.filter(|_| flush.frequency_hz > 0);
         let observed_ns = observed.map_or(0, Interval::ns);
         let cpu_ns = observed_ns.saturating_mul(u64::from(flush.cpus));
         let expected = u128::from(cpu_ns) * u128::from(flush.frequency_hz) / 1_000_000_000;
@@ -101,9 +132,9 @@ impl Counts {
             samples_taken: self.samples(),
             sample_source: flush.sample_source.clone(),
             frequency_hz: flush.frequency_hz,
-            stacks_complete: self.complete,
-            stacks_truncated: self.truncated,
-            stacks_failed: self.failed,
+            stacks_complete: self.quality.complete,
+            stacks_truncated: self.quality.truncated,
+            stacks_failed: self.quality.failed,
             ..HostFacts::default()
         }
     }

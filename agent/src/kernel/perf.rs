@@ -76,6 +76,23 @@ impl PerfEvent {
         check(unsafe { sys::ioctls::DISABLE(self.raw(), 0) })
     }
 
+    /// Fires `frequency_hz` times per second from now on.
+    ///
+    /// The kernel makes a frequency of the clock's timer a fixed period when the event is opened
+    /// (`perf_swevent_init_hrtimer` in kernel/events/core.c), so there the new value is nanoseconds.
+    pub fn set_frequency(&self, source: SampleSource, frequency_hz: u32) -> io::Result<()> {
+        let frequency_hz = u64::from(frequency_hz.max(1));
+        let value = match source {
+            SampleSource::HardwareCycles => frequency_hz,
+            SampleSource::CpuClock => 1_000_000_000 / frequency_hz,
+        };
+        // The kernel wants the value's address (`_perf_ioctl`), which the wrapper takes as a number.
+        let address = (&raw const value).expose_provenance() as u64;
+        // SAFETY: the descriptor is an open perf event, and the value outlives the call, which
+        // only reads it.
+        check(unsafe { sys::ioctls::PERIOD(self.raw(), address) })
+    }
+
     /// For how many nanoseconds a sampling event has been running.
     pub fn running_ns(&self) -> io::Result<u64> {
         let mut counted = [0; 16];

@@ -60,6 +60,14 @@ pub fn best_source(cpu: u32, frequency_hz: u32) -> Result<SampleSource, KernelEr
         .map_err(|source| explain(source, "sampling by timer (PERF_COUNT_SW_CPU_CLOCK)"))
 }
 
+/// What would make the CPUs take samples here, without taking any.
+///
+/// # Errors
+/// Where nothing can.
+pub fn likely_source() -> Result<SampleSource, KernelError> {
+    best_source(first_cpu()?, 1)
+}
+
 /// An error where the kernel would not sample this often.
 pub fn frequency(asked: u32) -> Result<(), KernelError> {
     let max = number(MAX_RATE).unwrap_or(100_000);
@@ -129,7 +137,7 @@ fn process_events() -> Result<String, KernelError> {
 }
 
 fn sampling_source() -> Result<String, KernelError> {
-    best_source(first_cpu()?, 1).map(|source| source.name().to_owned())
+    likely_source().map(|source| source.name().to_owned())
 }
 
 fn first_cpu() -> Result<u32, KernelError> {

@@ -23,6 +23,7 @@ const RING_BYTES_MAX: usize = 512 << 10;
 /// The rings of all CPUs.
 pub struct ProcessEvents {
     rings: Vec<Ring>,
+    ring_bytes: u64,
     lost: u64,
     malformed: u64,
 }
@@ -32,7 +33,8 @@ impl ProcessEvents {
     pub fn open(cpus: &[u32]) -> Result<Self, KernelError> {
         let bytes = ring_bytes(cpus.len());
         let rings = cpus.iter().map(|&cpu| open_ring(cpu, bytes)).collect::<Result<_, _>>()?;
-        Ok(Self { rings, lost: 0, malformed: 0 })
+        let ring_bytes = bytes as u64 * cpus.len() as u64;
+        Ok(Self { rings, ring_bytes, lost: 0, malformed: 0 })
     }
 
     /// Starts the flow.
@@ -47,7 +49,7 @@ impl ProcessEvents {
 
     /// Moves what is in the rings to `merger`.
     pub fn drain(&mut self, merger: &mut Merger) {
-        let Self { rings, lost, malformed } = self;
+        let Self { rings, lost, malformed, .. } = self;
         for ring in rings {
             let skipped = ring.drain(&mut |bytes| match record::decode(bytes) {
                 Decoded::Event { time_ns, event } => {
@@ -61,6 +63,11 @@ impl ProcessEvents {
             });
             *malformed += u64::from(skipped > 0);
         }
+    }
+
+    /// Memory of all rings.
+    pub fn ring_bytes(&self) -> u64 {
+        self.ring_bytes
     }
 
     /// Events that found a ring full.

@@ -1,8 +1,8 @@
 //! The sampler: everything in this folder, started, drained and stopped as one.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use aya::Ebpf;
+use aya::{Ebpf, programs::ProgramFd};
 use stoker_ebpf_abi::{Counters, names};
 
 use super::{
@@ -35,6 +35,11 @@ pub struct Sampler {
     sampling: Vec<PerfEvent>,
     delivered: u64,
     malformed: u64,
+    /// Samples that earlier frequencies called for, and how long they ran.
+    expected_before: u64,
+    ran_before_ns: u64,
+    ring_bytes: u64,
+    program: ProgramFd,
     /// Keeps the programs loaded.
     _ebpf: Ebpf,
 }
@@ -52,16 +57,14 @@ impl Sampler {
         preflight::frequency(config.frequency_hz)?;
         let settings = target::config(&config.target)?;
         let cpus = cpus::online()?;
-        let mut ebpf = object::load(
-            program(config),
-            settings.target,
-            ring_bytes(config.ring_bytes, cpus.len()),
-        )?;
+        let ring_bytes = ring_bytes(config.ring_bytes, cpus.len());
+        let mut ebpf = object::load(program(config), settings.target, ring_bytes)?;
         let mut maps = Maps::take(&mut ebpf, settings)?;
         let children = start_pids(config, &mut maps)?;
         let source = best_source(&cpus, config.frequency_hz)?;
         let sampling = attach(&mut ebpf, config, source, &cpus)?;
         let processes = ProcessEvents::open(&cpus)?;
+        let ring_bytes = u64::from(ring_bytes) + processes.ring_bytes();
         let mut sampler = Self {
             source,
             frequency_hz: config.frequency_hz,
@@ -74,6 +77,10 @@ impl Sampler {
             sampling,
             delivered: 0,
             malformed: 0,
+            expected_before: 0,
+            ran_before_ns: 0,
+            ring_bytes,
+            program: object::program_fd(&mut ebpf, program(config))?,
             _ebpf: ebpf,
         };
         sampler.switch_on(&cpus)?;
@@ -166,6 +173,54 @@ impl Sampler {
         self.processes.disable().map_err(failed)
     }
 
+    /// Takes no more samples until [`Sampler::resume`]; process events still flow. The next
+    /// [`Sampler::drain`] hands out every sample that was taken before.
+    ///
+    /// # Errors
+    /// Where the kernel does not switch an event off.
+    pub fn pause(&mut self) -> Result<(), KernelError> {
+        self.running = false;
+        let failed = |source| KernelError::Perf { doing: "pause sampling", cpu: 0, source };
+        self.sampling.iter().try_for_each(PerfEvent::disable).map_err(failed)
+    }
+
+    /// Samples again after [`Sampler::pause`], this often. Whoever has drained in between knows
+    /// that no sample of the old frequency is still to come.
+    ///
+    /// # Errors
+    /// Where the kernel does not allow the frequency, or does not switch an event on.
+    pub fn resume(&mut self, frequency_hz: u32) -> Result<(), KernelError> {
+        preflight::frequency(frequency_hz)?;
+        let failed = |doing| move |source| KernelError::Perf { doing, cpu: 0, source };
+        self.expected_before = self.expected()?;
+        self.ran_before_ns = self.running_ns()?;
+        for event in &self.sampling {
+            let set = event.set_frequency(self.source, frequency_hz);
+            set.map_err(failed("change the sampling frequency"))?;
+        }
+        self.frequency_hz = frequency_hz;
+        let enabled = self.sampling.iter().try_for_each(PerfEvent::enable);
+        enabled.map_err(failed("start sampling"))?;
+        self.running = true;
+        Ok(())
+    }
+
+    /// Nanoseconds that the programs ran in the kernel, over all CPUs; `None` where the kernel does
+    /// not count them (sysctl `kernel.bpf_stats_enabled`).
+    #[must_use]
+    pub fn program_ns(&self) -> Option<u64> {
+        let path = format!("/proc/self/fdinfo/{}", self.program.as_fd().as_raw_fd());
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("run_time_ns:"))?;
+        line.trim().parse().ok().filter(|&ns| ns > 0)
+    }
+
+    /// Memory of the rings that the kernel writes to, in bytes.
+    #[must_use]
+    pub fn ring_bytes(&self) -> u64 {
+        self.ring_bytes
+    }
+
     /// Time that samples cost, in a measuring build; `None` in any other.
     ///
     /// # Errors
@@ -210,12 +265,16 @@ impl Sampler {
         samples
     }
 
-    fn expected(&self) -> Result<u64, KernelError> {
+    /// For how long the events were on, summed over CPUs.
+    fn running_ns(&self) -> Result<u64, KernelError> {
         let failed = |source| KernelError::Perf { doing: "read the running time", cpu: 0, source };
-        let running_ns = self.sampling.iter().map(PerfEvent::running_ns);
-        let total_ns = running_ns.sum::<Result<u64, _>>().map_err(failed)?;
-        let samples = u128::from(total_ns) * u128::from(self.frequency_hz) / 1_000_000_000;
-        Ok(u64::try_from(samples).unwrap_or(u64::MAX))
+        self.sampling.iter().map(PerfEvent::running_ns).sum::<Result<u64, _>>().map_err(failed)
+    }
+
+    fn expected(&self) -> Result<u64, KernelError> {
+        let ran_ns = self.running_ns()?.saturating_sub(self.ran_before_ns);
+        let samples = u128::from(ran_ns) * u128::from(self.frequency_hz) / 1_000_000_000;
+        Ok(self.expected_before.saturating_add(u64::try_from(samples).unwrap_or(u64::MAX)))
     }
 }
 

@@ -36,3 +36,27 @@ pub struct SamplerStats {
     /// Children of a pid target that could not be added because it was full.
     pub children_missed: u64,
 }
+
+impl SamplerStats {
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            expected: self.expected + other.expected,
+            fired: self.fired + other.fired,
+            taken: self.taken + other.taken,
+            lost: self.lost + other.lost,
+            filtered: self.filtered + other.filtered,
+            idle: self.idle + other.idle,
+            user_stack_failed: self.user_stack_failed + other.user_stack_failed,
+            delivered: self.delivered + other.delivered,
+            pending: self.pending + other.pending,
+            malformed: self.malformed + other.malformed,
+            process_events_lost: self.process_events_lost + other.process_events_lost,
+            process_events_malformed: self.process_events_malformed
+                + other.process_events_malformed,
+            late: self.late + other.late,
+            children_missed: self.children_missed + other.children_missed,
+        }
+    }
+}

@@ -9,26 +9,33 @@ mod clock;
 mod config;
 mod events;
 mod facts;
+mod governing;
 mod identity;
 mod naming;
 mod pipeline;
 mod resolve;
+mod sampling;
+mod status;
+mod work;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use stoker_wire::{PROTOCOL_MINOR, proto};
 
-pub use config::{AgentConfig, DEFAULT_SPOOL_BYTES};
+pub use config::{AgentConfig, DEFAULT_SPOOL_BYTES, LiveConfig};
 pub use identity::IdentityError;
 pub use pipeline::Tally;
+pub use sampling::Off;
+pub use status::{AgentStatus, Guarded};
 
 use crate::kernel::{KernelError, SampleSource};
 use crate::ship::{ShipError, ShipSnapshot, Shipper, ShipperConfig, SpoolConfig};
 use identity::HostIdentity;
-use pipeline::Pipeline;
+use pipeline::{Command, Pipeline};
+use status::Published;
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +68,9 @@ pub struct AgentReport {
 /// A running agent.
 #[derive(Debug)]
 pub struct Agent {
-    stop: Arc<AtomicBool>,
+    commands: mpsc::Sender<Command>,
     thread: JoinHandle<Tally>,
+    published: Published,
     shipper: Arc<Shipper>,
     source: SampleSource,
     host: Arc<str>,
@@ -88,11 +96,16 @@ impl Agent {
                 max_bytes: config.spool_max_bytes,
             },
         })?);
-        let stop = Arc::new(AtomicBool::new(false));
+        let published = Published::default();
+        let (commands, told) = mpsc::channel();
         let (ready, started) = tokio::sync::oneshot::channel();
-        let thread = spawn(&config, &identity, &shipper, &stop, ready)?;
+        let body = body(&config, &identity, &shipper, published.clone());
+        let thread = std::thread::Builder::new().name("stoker-sampler".into());
+        let thread = thread.spawn(move || body(ready, told)).map_err(AgentError::Thread)?;
         match started.await {
-            Ok(Ok(source)) => Ok(Self { stop, thread, shipper, source, host: identity.name }),
+            Ok(Ok(source)) => {
+                Ok(Self { commands, thread, published, shipper, source, host: identity.name })
+            }
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(AgentError::Thread(std::io::Error::other("it ended at once"))),
         }
@@ -110,9 +123,32 @@ impl Agent {
         &self.host
     }
 
+    /// Goes on with other settings; they count from the next drain on.
+    pub fn reload(&self, live: LiveConfig) {
+        // It is not there to be told when it has ended.
+        let _ = self.commands.send(Command::Reload(live));
+    }
+
+    /// Looks at the kill switch now, not within the next second.
+    pub fn look_now(&self) {
+        let _ = self.commands.send(Command::LookNow);
+    }
+
+    /// What the agent knows of itself; at most a second or so old.
+    #[must_use]
+    pub fn status(&self) -> AgentStatus {
+        self.published.lock().clone()
+    }
+
+    /// Reads what the agent knows of itself from wherever it is called.
+    #[must_use]
+    pub fn watcher(&self) -> AgentWatcher {
+        AgentWatcher { published: self.published.clone(), shipper: Arc::clone(&self.shipper) }
+    }
+
     /// Stops sampling, takes in what the kernel still holds, ships it or leaves it in the spool.
     pub async fn shutdown(self, patience: Duration) -> AgentReport {
-        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.commands.send(Command::Stop);
         let thread = self.thread;
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         let tally = joined.ok().and_then(Result::ok).unwrap_or_default();
@@ -131,25 +167,46 @@ fn hello(identity: &HostIdentity) -> proto::Hello {
     }
 }
 
-fn spawn(
+/// Reads what an agent knows of itself.
+#[derive(Debug, Clone)]
+pub struct AgentWatcher {
+    published: Published,
+    shipper: Arc<Shipper>,
+}
+
+impl AgentWatcher {
+    /// What the sampling thread counts; at most a second or so old.
+    #[must_use]
+    pub fn status(&self) -> AgentStatus {
+        self.published.lock().clone()
+    }
+
+    /// What happened to batches, and how many, of how many bytes, wait in the spool.
+    #[must_use]
+    pub fn shipped(&self) -> (ShipSnapshot, (usize, u64)) {
+        (self.shipper.metrics().snapshot(), self.shipper.waiting())
+    }
+}
+
+type Ready = tokio::sync::oneshot::Sender<Result<SampleSource, KernelError>>;
+
+/// What the sampling thread does.
+fn body(
     config: &AgentConfig,
     identity: &HostIdentity,
     shipper: &Arc<Shipper>,
-    stop: &Arc<AtomicBool>,
-    ready: tokio::sync::oneshot::Sender<Result<SampleSource, KernelError>>,
-) -> Result<JoinHandle<Tally>, AgentError> {
+    published: Published,
+) -> impl FnOnce(Ready, mpsc::Receiver<Command>) -> Tally + Send + 'static {
     let (config, host) = (config.clone(), Arc::clone(&identity.name));
-    let (shipper, stop) = (Arc::clone(shipper), Arc::clone(stop));
-    let body = move || match Pipeline::start(&config, &host, shipper) {
+    let shipper = Arc::clone(shipper);
+    move |ready, commands| match Pipeline::start(&config, &host, shipper, published) {
         Ok(mut pipeline) => {
             let _ = ready.send(Ok(pipeline.source()));
-            pipeline.run(&stop)
+            pipeline.run(&commands)
         }
         Err(error) => {
             let _ = ready.send(Err(error));
             Tally::default()
         }
-    };
-    let thread = std::thread::Builder::new().name("stoker-sampler".into());
-    thread.spawn(body).map_err(AgentError::Thread)
+    }
 }

@@ -6,7 +6,7 @@ use stoker_dag::{Frame, Module};
 
 use crate::aggregate::Aggregator;
 use crate::process::ProcessTable;
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{SymbolizeCounters, Symbolizer};
 
 /// Frames that wait because the symbolizer's queue was full; past it they are asked for again only
 /// when a new dictionary is begun.
@@ -30,19 +30,34 @@ impl Naming {
         Self { symbolizer: started.ok(), waiting: Vec::new() }
     }
 
-    /// Asks for what is new and hands on what has been answered.
-    pub(super) fn exchange(&mut self, aggregator: &mut Aggregator, processes: &mut ProcessTable) {
-        let mut frames = std::mem::take(&mut self.waiting);
-        frames.append(&mut aggregator.take_unnamed());
+    /// Asks for what is new, at once, while the processes that showed it may still be there.
+    pub(super) fn ask_new(&mut self, aggregator: &mut Aggregator, processes: &mut ProcessTable) {
+        let frames = aggregator.take_unnamed();
         for frame in &frames {
             learn_module(frame, aggregator, processes);
         }
+        self.ask(frames, processes);
+    }
+
+    /// Hands on what has been answered, and asks once more for what did not fit.
+    pub(super) fn exchange(&mut self, aggregator: &mut Aggregator, processes: &mut ProcessTable) {
+        self.ask_new(aggregator, processes);
         let Some(symbolizer) = &self.symbolizer else { return };
-        self.waiting = symbolizer.ask_all(frames, processes);
-        self.waiting.truncate(MAX_WAITING);
+        let room = symbolizer.room().min(self.waiting.len());
+        let frames: Vec<Frame> = self.waiting.drain(..room).collect();
+        self.ask(frames, processes);
+        let Some(symbolizer) = &self.symbolizer else { return };
         for (frame, definition) in symbolizer.answers() {
             aggregator.learn(&frame.id(), definition);
         }
+    }
+
+    fn ask(&mut self, frames: Vec<Frame>, processes: &mut ProcessTable) {
+        let Some(symbolizer) = self.symbolizer.as_ref().filter(|_| !frames.is_empty()) else {
+            return;
+        };
+        self.waiting.append(&mut symbolizer.ask_all(frames, processes));
+        self.waiting.truncate(MAX_WAITING);
     }
 
     /// As [`Self::exchange`], waiting a little for the answers.
@@ -52,6 +67,29 @@ impl Naming {
             tracing::debug!("some names did not come in time");
         }
         self.exchange(aggregator, processes);
+    }
+
+    /// Makes no names while `paused`.
+    pub(super) fn pause(&self, paused: bool) {
+        if let Some(symbolizer) = &self.symbolizer {
+            symbolizer.pause(paused);
+        }
+    }
+
+    /// Gives back the memory of what can be asked again.
+    pub(super) fn forget(&mut self) {
+        self.waiting = Vec::new();
+        if let Some(symbolizer) = &self.symbolizer {
+            symbolizer.forget();
+        }
+    }
+
+    pub(super) fn worker_pid(&self) -> Option<u32> {
+        self.symbolizer.as_ref().and_then(Symbolizer::worker_pid)
+    }
+
+    pub(super) fn counters(&self) -> SymbolizeCounters {
+        self.symbolizer.as_ref().map(Symbolizer::counters).unwrap_or_default()
     }
 }
 

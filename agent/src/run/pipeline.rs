@@ -1,32 +1,28 @@
-//! The sampling thread: drains the kernel, keeps the process table, counts, flushes.
+//! The sampling thread: drains the kernel, flushes, and keeps within what the agent may use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
-use stoker_dag::{LabelIx, LabelSet};
 use stoker_wire::LostSamples;
 
 use super::clock::Clock;
-use super::config::AgentConfig;
-use super::events::process_event;
-use super::facts::HostCounters;
-use super::naming::Naming;
-use super::resolve::{resolve, stack_flags};
-use crate::aggregate::{Aggregator, AggregatorConfig, FlushFacts, StackKey};
-use crate::kernel::{
-    Comm, KernelError, KernelEvent, Sample, SampleSource, Sampler, SamplerConfig, SamplerStats,
-};
-use crate::process::{ProcessMeta, ProcessTable};
+use super::config::{AgentConfig, LiveConfig};
+use super::governing::Governing;
+use super::sampling::{Off, Rate, Sampling};
+use super::status::Published;
+use super::work::Work;
+use crate::aggregate::FlushFacts;
+use crate::guard::KillSwitch;
+use crate::kernel::{KernelError, SampleSource};
 use crate::ship::Shipper;
 
 /// How often the kernel's rings are emptied. The rings hold far more than this.
 const DRAIN_EVERY: Duration = Duration::from_millis(100);
-/// How often ended processes are forgotten and files closed.
+/// How often budgets are looked at, ended processes are forgotten and files closed.
 const TICK_EVERY: Duration = Duration::from_secs(1);
-/// Label sets that are remembered by process and thread name; past it all are looked up again.
-const MAX_CACHED_LABELS: usize = 16 << 10;
+/// How long a kernel side that could not be started again is left alone.
+const RETRY_EVERY: Duration = Duration::from_secs(10);
 
 /// Samples by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,105 +35,169 @@ pub struct Tally {
     pub lost: u64,
 }
 
-/// All that the sampling thread owns.
-pub(super) struct Pipeline {
-    sampler: Sampler,
-    before: SamplerStats,
-    work: Work,
-    shipper: Arc<Shipper>,
-    flush_every: Duration,
-    tally: Tally,
+/// What the sampling thread can be told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Go on with other settings.
+    Reload(LiveConfig),
+    /// Look at the kill switch now, not within the next second.
+    LookNow,
+    /// Take in what is left and end.
+    Stop,
 }
 
-/// What events change; apart from the sampler, which lends its events to it.
-struct Work {
-    host: Arc<str>,
-    own_labels: Vec<(Arc<str>, Arc<str>)>,
-    processes: ProcessTable,
-    aggregator: Aggregator,
-    counters: HostCounters,
-    naming: Naming,
-    clock: Clock,
-    labels: FxHashMap<(u32, Comm), (Arc<ProcessMeta>, LabelIx, LabelIx)>,
-    labels_epoch: u64,
+/// All that the sampling thread owns.
+pub(super) struct Pipeline {
+    sampling: Sampling,
+    governing: Governing,
+    work: Work,
+    shipper: Arc<Shipper>,
+    published: Published,
+    flush_every: Duration,
+    tally: Tally,
+    retry_at: Option<Instant>,
 }
 
 impl Pipeline {
-    /// Loads the kernel side and learns what runs.
+    /// Loads the kernel side, unless the kill switch is on, and learns what runs.
     pub(super) fn start(
         config: &AgentConfig,
         host: &Arc<str>,
         shipper: Arc<Shipper>,
+        published: Published,
     ) -> Result<Self, KernelError> {
-        let sampler = Sampler::start(&SamplerConfig {
-            frequency_hz: config.frequency_hz,
-            target: config.target.clone(),
-            ..SamplerConfig::default()
-        })?;
-        let clock = Clock::read();
-        let mut processes = ProcessTable::new();
-        if let Err(error) = processes.scan() {
-            tracing::warn!(%error, "cannot list /proc; processes are learned as they are sampled");
-        }
-        let own =
-            config.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
-        let work = Work {
-            host: Arc::clone(host),
-            own_labels: own.collect(),
-            processes,
-            aggregator: Aggregator::new(
-                AggregatorConfig::at_frequency(config.frequency_hz),
-                clock.now(),
-            ),
-            counters: HostCounters::read(),
-            naming: Naming::start(),
-            clock,
-            labels: FxHashMap::default(),
-            labels_epoch: 0,
+        let live = config.live();
+        let kill_switch = config.kill_switch.clone().map(KillSwitch::at);
+        let governing = Governing::new(&live, kill_switch);
+        let sampling = Sampling::start(config.target.clone(), governing.rate())?;
+        let mut pipeline = Self {
+            sampling,
+            governing,
+            work: Work::start(host, &live.labels, live.frequency_hz),
+            shipper,
+            published,
+            flush_every: config.flush_every,
+            tally: Tally::default(),
+            retry_at: None,
         };
-        let flush_every = config.flush_every;
-        let before = SamplerStats::default();
-        Ok(Self { sampler, before, work, shipper, flush_every, tally: Tally::default() })
+        if let Some(off) = pipeline.sampling.off() {
+            tracing::warn!(reason = off.reason(), "sampling is off");
+        }
+        pipeline.publish();
+        Ok(pipeline)
     }
 
     pub(super) fn source(&self) -> SampleSource {
-        self.sampler.source()
+        self.sampling.source()
     }
 
     /// Works until told to stop; then takes in what is left and flushes once more.
-    pub(super) fn run(&mut self, stop: &AtomicBool) -> Tally {
+    pub(super) fn run(&mut self, commands: &Receiver<Command>) -> Tally {
         let (mut next_flush, mut next_tick) = (Instant::now() + self.flush_every, Instant::now());
-        while !stop.load(Ordering::Relaxed) {
+        loop {
             self.drain();
             let now = Instant::now();
             if now >= next_tick {
-                self.work.processes.tick(now);
+                self.tick(now);
                 next_tick = now + TICK_EVERY;
             }
             if now >= next_flush {
                 self.flush();
                 next_flush = now + self.flush_every;
             }
-            std::thread::sleep(DRAIN_EVERY);
+            match commands.recv_timeout(DRAIN_EVERY) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Command::Reload(live)) => self.reload(&live),
+                Ok(Command::LookNow) => next_tick = now,
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
-        if let Err(error) = self.sampler.stop() {
-            tracing::warn!(%error, "sampling could not be switched off; it ends with this process");
-        }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Tally {
+        self.sampling.pause(true);
         self.drain();
         let work = &mut self.work;
         work.naming.finish(&mut work.aggregator, &mut work.processes);
         self.flush();
+        self.publish();
         self.tally
     }
 
     fn drain(&mut self) {
         let work = &mut self.work;
-        self.sampler.drain(&mut |event| work.take(&event));
+        self.sampling.drain(&mut |event| work.take(&event));
+        work.naming.ask_new(&mut work.aggregator, &mut work.processes);
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let work = &mut self.work;
+        work.processes.tick(now);
         work.naming.exchange(&mut work.aggregator, &mut work.processes);
+        let plan = self.governing.look(work.naming.worker_pid(), self.sampling.kernel_cost());
+        work.naming.pause(!plan.naming);
+        if plan.drop_caches {
+            self.drop_caches();
+        }
+        self.follow(self.governing.rate(), now);
+        self.publish();
+    }
+
+    fn drop_caches(&mut self) {
+        let memory_mib = self.governing.usage.memory_bytes() >> 20;
+        tracing::warn!(memory_mib, "over the memory budget: caches are dropped");
+        self.flush();
+        self.work.drop_caches();
+    }
+
+    /// Samples at `rate` from now on, if that is a change.
+    fn follow(&mut self, rate: Rate, now: Instant) {
+        let waits = self.retry_at.is_some_and(|at| now < at);
+        if rate == self.sampling.rate() || (waits && matches!(rate, Rate::Hz(_))) {
+            return;
+        }
+        self.retry_at = None;
+        let usage = self.governing.usage;
+        tracing::warn!(
+            from_hz = self.sampling.frequency_hz(),
+            to = %describe(rate),
+            cpu_seconds = usage.cpu_ns() / 1_000_000_000,
+            memory_mib = usage.memory_bytes() >> 20,
+            "the sampling frequency changes"
+        );
+        self.sampling.pause(matches!(rate, Rate::Off(_)));
+        self.drain();
+        self.flush();
+        match self.sampling.resume(rate) {
+            Ok(true) => self.work.start_over(),
+            Ok(false) if matches!(rate, Rate::Off(_)) => self.work.forget_processes(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "sampling cannot be started again; trying anew");
+                self.retry_at = Some(now + RETRY_EVERY);
+            }
+        }
+        self.work.aggregator.set_frequency(self.sampling.frequency_hz());
+    }
+
+    fn reload(&mut self, live: &LiveConfig) {
+        self.governing.reload(live);
+        self.work.set_labels(&live.labels);
+        self.follow(self.governing.rate(), Instant::now());
+        self.publish();
+        tracing::info!(
+            frequency_hz = live.frequency_hz,
+            labels = live.labels.len(),
+            max_cpu_percent = live.budget.cpu_percent,
+            max_memory_mib = live.budget.memory_bytes.map(|bytes| bytes >> 20),
+            "settings were reloaded"
+        );
     }
 
     fn flush(&mut self) {
-        let lost = self.lost();
+        let mut lost = self.shipper.take_lost();
+        lost.append(&mut self.sampling.lost());
         self.tally.lost += lost.iter().map(|lost| lost.samples).sum::<u64>();
         let facts = self.facts(lost);
         let (shipper, tally) = (&self.shipper, &mut self.tally);
@@ -149,106 +209,54 @@ impl Pipeline {
         self.work.clock = Clock::read();
     }
 
-    /// What the kernel side and the shipper lost since the last flush.
-    fn lost(&mut self) -> Vec<LostSamples> {
-        let mut lost = self.shipper.take_lost();
-        match self.sampler.stats() {
-            Ok(stats) => {
-                let mut add = |reason: &str, samples: u64| {
-                    if samples > 0 {
-                        lost.push(LostSamples { reason: reason.into(), samples });
-                    }
-                };
-                add("ring full", stats.lost - self.before.lost);
-                add("malformed record", stats.malformed - self.before.malformed);
-                self.before = stats;
-            }
-            Err(error) => tracing::warn!(%error, "cannot read the kernel side's counters"),
-        }
-        lost
-    }
-
     fn facts(&mut self, lost: Vec<LostSamples>) -> FlushFacts {
         let (cpus, busy_ns) = self.work.counters.host();
-        FlushFacts {
+        let cgroup_usage = self.work.counters.cgroups();
+        let facts = FlushFacts {
             cpus,
-            frequency_hz: self.sampler.frequency_hz(),
-            sample_source: self.sampler.source().name().into(),
+            frequency_hz: self.sampling.frequency_hz(),
+            sample_source: self.sampling.source().name().into(),
             lost,
-            cgroup_usage: self.work.counters.cgroups(),
+            cgroup_usage,
             busy_ns,
+        };
+        match self.sampling.off() {
+            None => facts,
+            // What was spent while nobody looked is not for dividing samples by.
+            Some(off) => FlushFacts {
+                sample_source: format!("off ({})", off.reason()).into(),
+                cgroup_usage: Vec::new(),
+                busy_ns: 0,
+                ..facts
+            },
         }
+    }
+
+    fn publish(&mut self) {
+        let work = &self.work;
+        let mut status = self.published.lock();
+        status.source = Some(self.sampling.source());
+        status.frequency_hz = self.sampling.frequency_hz();
+        status.asked_hz = self.governing.asked_hz();
+        status.off = self.sampling.off();
+        status.tally = self.tally;
+        status.sampler = self.sampling.stats();
+        status.quality = work.aggregator.quality();
+        status.processes = work.processes.len();
+        status.process_counters = work.processes.counters();
+        status.symbolize = work.naming.counters();
+        status.usage = self.governing.usage;
+        status.budget = self.governing.governor().budget();
+        status.plan = self.governing.plan;
+        status.guarded = self.governing.guarded;
     }
 }
 
-impl Work {
-    fn take(&mut self, event: &KernelEvent<'_>) {
-        match event {
-            KernelEvent::Sample(sample) => self.sample(sample),
-            KernelEvent::Lost { count, .. } => {
-                tracing::warn!(count, "process events were lost; looking at /proc again");
-                if let Err(error) = self.processes.scan() {
-                    tracing::warn!(%error, "cannot list /proc");
-                }
-            }
-            other => {
-                if let Some(change) = process_event(other) {
-                    self.processes.apply(change, Instant::now());
-                }
-            }
+fn describe(rate: Rate) -> String {
+    match rate {
+        Rate::Hz(frequency_hz) => format!("{frequency_hz} Hz"),
+        Rate::Off(off @ (Off::KillSwitch | Off::Budget | Off::Failed)) => {
+            format!("off ({})", off.reason())
         }
     }
-
-    fn sample(&mut self, sample: &Sample<'_>) {
-        let generation = self.processes.generation(sample.pid);
-        let labels = self.labels(sample.pid, sample.comm);
-        let flags = stack_flags(sample);
-        let key = StackKey::new(sample.pid, generation, flags, sample.user, sample.kernel);
-        let (at, processes) = (self.clock.unix(sample.time_ns), &mut self.processes);
-        self.aggregator.add(at, key, labels, || resolve(processes, sample));
-    }
-
-    /// Series and attributes of a thread of a process.
-    fn labels(&mut self, pid: u32, comm: Comm) -> (LabelIx, LabelIx) {
-        if self.labels_epoch != self.aggregator.epoch() || self.labels.len() > MAX_CACHED_LABELS {
-            self.labels.clear();
-            self.labels_epoch = self.aggregator.epoch();
-        }
-        let meta = self.processes.meta(pid);
-        match self.labels.get(&(pid, comm)) {
-            Some((known, series, attributes)) if Arc::ptr_eq(known, &meta) => {
-                (*series, *attributes)
-            }
-            _ => {
-                self.counters.watch(&meta.cgroup);
-                let series = self.aggregator.labels(&self.series(&meta));
-                let attributes = self.aggregator.labels(&attributes(&meta, comm));
-                self.labels.insert((pid, comm), (meta, series, attributes));
-                (series, attributes)
-            }
-        }
-    }
-
-    fn series(&self, meta: &ProcessMeta) -> LabelSet {
-        let text = |text: &str| -> Arc<str> { text.into() };
-        let found = [
-            (text("host"), Arc::clone(&self.host)),
-            (text("service_name"), Arc::clone(&meta.service_name)),
-            (text("version"), Arc::clone(&meta.version)),
-            (text("namespace"), Arc::clone(&meta.namespace)),
-        ];
-        LabelSet::new(found.into_iter().chain(self.own_labels.iter().cloned()))
-    }
-}
-
-fn attributes(meta: &ProcessMeta, comm: Comm) -> LabelSet {
-    let optional = |text: &Option<Arc<str>>| text.clone().unwrap_or_default();
-    LabelSet::new([
-        ("build_id", meta.build_id.as_ref().map_or("".into(), |id| id.to_string().into())),
-        ("cgroup", Arc::clone(&meta.cgroup)),
-        ("comm", comm.to_string_lossy().into()),
-        ("container", optional(&meta.container_id)),
-        ("pod", optional(&meta.pod_uid)),
-        ("systemd_unit", optional(&meta.systemd_unit)),
-    ])
 }

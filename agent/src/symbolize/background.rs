@@ -29,6 +29,7 @@ pub(super) struct State {
     strings: Strings,
     /// Our end of the worker's socket, to wake a thread that waits for an answer.
     line: Option<UnixStream>,
+    pub paused: bool,
     stopping: bool,
 }
 
@@ -50,6 +51,7 @@ impl Default for Shared {
             worker_pid: None,
             strings: Strings::default(),
             line: None,
+            paused: false,
             stopping: false,
         };
         Self { state: Mutex::new(state), work: Condvar::new(), done: Condvar::new() }
@@ -83,9 +85,13 @@ impl Shared {
             if state.stopping {
                 return None;
             }
-            let has_room = state.answers.len() < ANSWERS_MAX;
-            if let Some(job) = has_room.then(|| state.queue.pop()).flatten() {
+            let may_work = !state.paused && state.answers.len() < ANSWERS_MAX;
+            if let Some(job) = may_work.then(|| state.queue.pop()).flatten() {
                 return Some(job);
+            }
+            if state.paused {
+                runner.dismiss();
+                state.line = None;
             }
             runner.reap();
             state.worker_pid = runner.worker_pid();

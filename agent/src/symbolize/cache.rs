@@ -38,6 +38,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         self.young.insert(key, value);
     }
 
+    pub(super) fn clear(&mut self) {
+        (self.young, self.old) = Default::default();
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -83,6 +83,11 @@ impl Queue {
         self.pending.remove(id);
     }
 
+    /// How many frames wait or are with the worker.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Whether nothing waits and nothing is with the worker.
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty()

@@ -59,6 +59,11 @@ impl Runner {
         self.worker.as_ref().and_then(Worker::line)
     }
 
+    /// Ends the worker; the next job starts another.
+    pub(super) fn dismiss(&mut self) {
+        self.worker = None;
+    }
+
     /// Notices that a worker with nothing to do has ended.
     pub(super) fn reap(&mut self) {
         if self.worker.as_mut().is_some_and(Worker::has_ended) {

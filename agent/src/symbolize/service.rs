@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use stoker_dag::{Definition, Frame};
 
-use super::background::{Shared, run};
+use super::background::{ANSWERS_MAX, Shared, run};
 use super::counters::SymbolizeCounters;
 use super::identity::{Place, file_of, place_of};
 use super::protocol::Image;
+use super::queue::QUEUED_FRAMES_MAX;
 use super::runner::Runner;
 use super::worker::WORKER_ARG;
 use crate::process::ProcessTable;
@@ -143,8 +144,32 @@ impl Symbolizer {
     #[must_use]
     pub fn answers(&self) -> Vec<(Frame, Definition)> {
         let answers = std::mem::take(&mut self.shared.lock().answers);
-        self.shared.work.notify_one();
+        if answers.len() >= ANSWERS_MAX {
+            // The thread waits for room; otherwise it has no reason to wake up.
+            self.shared.work.notify_one();
+        }
         answers
+    }
+
+    /// How many frames can be asked for before the queue is full.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        QUEUED_FRAMES_MAX.saturating_sub(self.shared.lock().queue.pending())
+    }
+
+    /// Makes no names, and ends the worker, while `paused`; what is asked for waits. A request that
+    /// the worker is at is still answered.
+    pub fn pause(&self, paused: bool) {
+        let mut state = self.shared.lock();
+        if state.paused != paused {
+            state.paused = paused;
+            self.shared.work.notify_one();
+        }
+    }
+
+    /// Forgets what frames mean; what is asked for again is looked up again.
+    pub fn forget(&self) {
+        self.shared.lock().cache.clear();
     }
 
     /// Waits until nothing is asked that has no answer, or `patience` is over; says which.

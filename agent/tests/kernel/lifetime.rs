@@ -62,3 +62,35 @@ fn hold_a_sampler() {
     let _sampler = Sampler::start(&config(Target::All)).unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
+
+#[test]
+fn the_frequency_changes_between_two_drains() {
+    let Some(_turn) = can_sample("the_frequency_changes_between_two_drains") else { return };
+    let burner = Burner::start();
+    let mut sampler = Sampler::start(&config(Target::Pids(vec![burner.pid()]))).unwrap();
+    let take = |sampler: &mut Sampler| {
+        let mut times = Vec::new();
+        sampler.drain(&mut |event| {
+            if let KernelEvent::Sample(sample) = event {
+                times.push(sample.time_ns);
+            }
+        });
+        times
+    };
+    std::thread::sleep(Duration::from_secs(1));
+    sampler.pause().unwrap();
+    let often = take(&mut sampler);
+    assert!((50..=110).contains(&often.len()), "{} samples at 99 Hz", often.len());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(take(&mut sampler), [], "paused");
+    sampler.resume(10).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    sampler.pause().unwrap();
+    let seldom = take(&mut sampler);
+    assert!((8..=22).contains(&seldom.len()), "{} samples at 10 Hz", seldom.len());
+    assert!(often.iter().max() < seldom.iter().min());
+    let stats = sampler.stats().unwrap();
+    let cpus = crate::common::cpus() as u64;
+    assert!((100 * cpus..=145 * cpus).contains(&stats.expected), "{}", stats.expected);
+    check_conservation(&stats);
+}
