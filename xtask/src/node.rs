@@ -15,6 +15,8 @@ use crate::{host, packages};
 const OLDEST: (u32, u32) = (20, 19);
 const NODE_VERSION: &str = "22";
 const NPM_VERSION: &str = "11";
+/// Debian's list of certificate authorities.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A Node that is new enough, with its npm.
 pub struct Node {
