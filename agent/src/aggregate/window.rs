@@ -71,6 +71,12 @@ pub struct QualityCounts {
 }
 
 impl QualityCounts {
+    /// All stacks.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.complete + self.truncated + self.failed
+    }
+
     pub(super) fn add(&mut self, quality: super::StackQuality) {
         match quality {
             super::StackQuality::Complete => self.complete += 1,
@@ -106,10 +112,7 @@ impl Counts {
         self.rows.iter().map(|(&period_ns, rows)| Self::row_group(period_ns, rows)).collect()
     }
 
-    fn row_group(
-        period_ns: u64,
-        rows: &FxHashMap<(LabelIx, LabelIx, NodeIx), u64>,
-    ) -> RowGroup {
+    fn row_group(period_ns: u64, rows: &FxHashMap<(LabelIx, LabelIx, NodeIx), u64>) -> RowGroup {
         let row = |(&(series, attributes, node), &count): (&(LabelIx, LabelIx, NodeIx), &u64)| {
             SampleRow { series, attributes, node, value: count * period_ns, count }
         };

@@ -1,6 +1,6 @@
 //! Asks for names of what was seen for the first time, and hands on the answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stoker_dag::{Frame, Module};
 
@@ -67,6 +67,25 @@ impl Naming {
             tracing::debug!("some names did not come in time");
         }
         self.exchange(aggregator, processes);
+    }
+
+    /// As [`Self::exchange`], until every name has come or `patience` is over; says which.
+    pub(super) fn settle(
+        &mut self,
+        aggregator: &mut Aggregator,
+        processes: &mut ProcessTable,
+        patience: Duration,
+    ) -> bool {
+        let until = Instant::now() + patience;
+        loop {
+            self.exchange(aggregator, processes);
+            let left = until.saturating_duration_since(Instant::now());
+            let is_idle = self.symbolizer.as_ref().is_none_or(|names| names.wait_idle(left));
+            if left.is_zero() || (is_idle && self.waiting.is_empty()) {
+                self.exchange(aggregator, processes);
+                return is_idle && self.waiting.is_empty();
+            }
+        }
     }
 
     /// Makes no names while `paused`.

@@ -1,0 +1,182 @@
+//! A recording: sampling into one profile in memory, with no server and no folder.
+//!
+//! It is the agent's own pipeline without what makes a daemon: the caller drives it, batches are
+//! folded into a [`Profile`] as they are cut, and at the end names are waited for. Asked for single
+//! processes it follows their children exactly: every process is sampled and those outside the
+//! family are left out here, where forks are seen in the order of time, so that a child counts from
+//! its first instruction on. (A pid target in the kernel learns of a child only with the next drain.)
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stoker_dag::{ModuleMap, Profile, UnixNanos};
+
+use super::Tally;
+use super::clock::Clock;
+use super::family::Family;
+use super::folding::Folding;
+use super::sampling::{Rate, Sampling};
+use super::work::Work;
+use crate::aggregate::{FlushFacts, QualityCounts};
+use crate::kernel::{KernelError, KernelEvent, SampleSource, SamplerStats, Target};
+
+/// How often what was counted is folded into the profile, and ended processes are forgotten.
+const FOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// What to record.
+#[derive(Debug, Clone)]
+pub struct RecorderConfig {
+    /// Samples per second and CPU.
+    pub frequency_hz: u32,
+    /// These processes, their children and theirs; every process where there is none.
+    pub pids: Vec<u32>,
+}
+
+/// What has been recorded so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecorderProgress {
+    /// Samples of what is recorded.
+    pub samples: u64,
+    /// Samples that were taken and could not be kept.
+    pub lost: u64,
+    /// Whether there is still a process to record.
+    pub is_alive: bool,
+}
+
+/// What a recording gives.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Stacks with CPU time in nanoseconds and numbers of samples; what their frames mean.
+    pub profile: Profile,
+    /// What is known of builds.
+    pub modules: ModuleMap,
+    /// When it began.
+    pub start: UnixNanos,
+    /// How long it was.
+    pub duration: Duration,
+    /// Samples by what became of them: taken = in the profile + lost. Samples of processes that
+    /// were not asked for are in none of them.
+    pub tally: Tally,
+    /// How far stacks could be followed.
+    pub quality: QualityCounts,
+    /// Whether names were still missing when patience was over.
+    pub names_missing: bool,
+}
+
+/// A recording that goes on. The caller drives it with [`Recorder::step`].
+pub struct Recorder {
+    sampling: Sampling,
+    work: Work,
+    folding: Folding,
+    family: Option<Family>,
+    started: (UnixNanos, Instant),
+    next_fold: Instant,
+    tally: Tally,
+}
+
+impl Recorder {
+    /// Begins to sample. Processes that are to be recorded from their first instruction on must be
+    /// there already, and wait.
+    ///
+    /// # Errors
+    /// When the kernel side cannot be loaded.
+    pub fn start(config: &RecorderConfig) -> Result<Self, KernelError> {
+        let sampling = Sampling::start(Target::All, Rate::Hz(config.frequency_hz))?;
+        let family = (!config.pids.is_empty()).then(|| Family::of(&config.pids));
+        let host: Arc<str> = "".into();
+        let work = Work::start(&host, &[], config.frequency_hz);
+        let now = Instant::now();
+        Ok(Self {
+            sampling,
+            work,
+            folding: Folding::default(),
+            family,
+            started: (Clock::read().now(), now),
+            next_fold: now + FOLD_EVERY,
+            tally: Tally::default(),
+        })
+    }
+
+    /// What makes the CPUs take samples here.
+    #[must_use]
+    pub fn source(&self) -> SampleSource {
+        self.sampling.source()
+    }
+
+    /// The kernel side's counters.
+    #[must_use]
+    pub fn kernel_stats(&self) -> SamplerStats {
+        self.sampling.stats()
+    }
+
+    /// Takes in what has happened. To be called every 100 ms or so.
+    pub fn step(&mut self) -> RecorderProgress {
+        self.drain();
+        let now = Instant::now();
+        if now >= self.next_fold {
+            self.next_fold = now + FOLD_EVERY;
+            let work = &mut self.work;
+            work.processes.tick(now);
+            work.naming.exchange(&mut work.aggregator, &mut work.processes);
+            if let Some(family) = &mut self.family {
+                family.forget_gone();
+            }
+            self.fold();
+        }
+        RecorderProgress {
+            samples: self.work.aggregator.quality().sum(),
+            lost: self.tally.lost,
+            is_alive: self.family.as_ref().is_none_or(|family| !family.is_empty()),
+        }
+    }
+
+    /// Stops sampling, takes in what the kernel still holds, and waits for names, `patience` at
+    /// most.
+    #[must_use]
+    pub fn finish(mut self, patience: Duration) -> Recorded {
+        self.sampling.pause(true);
+        let duration = self.started.1.elapsed();
+        self.drain();
+        let work = &mut self.work;
+        let is_settled = work.naming.settle(&mut work.aggregator, &mut work.processes, patience);
+        self.fold();
+        let (profile, modules) = self.folding.finish();
+        Recorded {
+            profile,
+            modules,
+            start: self.started.0,
+            duration,
+            tally: self.tally,
+            quality: self.work.aggregator.quality(),
+            names_missing: !is_settled,
+        }
+    }
+
+    fn drain(&mut self) {
+        let (work, family) = (&mut self.work, &mut self.family);
+        self.sampling.drain(&mut |event| {
+            if let Some(family) = family {
+                family.watch(&event);
+                if matches!(&event, KernelEvent::Sample(sample) if !family.holds(sample.pid)) {
+                    return;
+                }
+            }
+            work.take(&event);
+        });
+        work.naming.ask_new(&mut work.aggregator, &mut work.processes);
+    }
+
+    fn fold(&mut self) {
+        let lost: u64 = self.sampling.lost().iter().map(|lost| lost.samples).sum();
+        self.tally.lost += lost;
+        let (folding, tally) = (&mut self.folding, &mut self.tally);
+        let aggregator = &mut self.work.aggregator;
+        folding.begin(aggregator.epoch());
+        aggregator.flush(self.work.clock.now(), &FlushFacts::default(), |dictionary, body| {
+            tally.counted += body.samples();
+            folding.add(dictionary, body);
+        });
+        tally.taken = tally.counted + tally.lost;
+        self.work.clock = Clock::read();
+    }
+}
