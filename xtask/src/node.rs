@@ -56,6 +56,11 @@ impl Node {
         command
             .env("PATH", std::env::join_paths(all).unwrap_or(path))
             .current_dir(root.join("web"));
+        // A Node that is not Debian's own brings its own list of authorities; what the machine
+        // trusts beside those (a company's proxy, say) it has to be told.
+        if std::env::var_os("NODE_EXTRA_CA_CERTS").is_none() && Path::new(AUTHORITIES).exists() {
+            command.env("NODE_EXTRA_CA_CERTS", AUTHORITIES);
+        }
         command
     }
 }
