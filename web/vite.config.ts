@@ -1,7 +1,9 @@
-import { defineConfig } from "vite";
+import { defineConfig, loadEnv } from "vite";
 
 // The server embeds `dist` at `/` and answers with a strict Content-Security-Policy, so nothing may
 // be inlined: no data: URLs, no inline scripts, no module preload helper.
+const { STOKER_URL } = loadEnv("", ".", "STOKER_");
+
 export default defineConfig({
   base: "/",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
@@ -14,6 +16,6 @@ export default defineConfig({
   },
   server: {
     port: 5173,
-    proxy: { "/api": process.env.STOKER_URL ?? "http://localhost:4040" },
+    proxy: { "/api": STOKER_URL ?? "http://localhost:4040" },
   },
 });

@@ -16,7 +16,7 @@ const startedMs = Date.now();
 const WINDOW_MS = 10_000;
 const PERIOD_NS = 10_101_010;
 const CPU_TYPE = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
-const Kind = { root: 0, native: 1, kernel: 2, managed: 3, special: 4, other: 5 };
+const Kind = { root: 0, native: 1, kernel: 2, managed: 3, special: 4, other: 5, label: 6 };
 
 /** A repeatable random generator (mulberry32). */
 function random(seed) {
@@ -150,10 +150,11 @@ const services = {
 /** Cores a service uses in the window that begins at `ms`. */
 function cores(service, ms) {
   const { load } = services[service];
-  if (ms > Date.now() - WINDOW_MS || ms < startedMs - 30 * 3600e3) return 0;
+  if (ms > Date.now() || ms < startedMs - 30 * 3600e3) return 0;
   const wave = 1 + 0.25 * Math.sin(ms / 170_000 + seedOf(service)) + 0.12 * Math.sin(ms / 31_000);
   const spike = service === "api" && Math.floor(ms / 60_000) % 7 === 3 ? 1.6 : 1;
-  return load * wave * spike * (0.93 + 0.14 * random(ms / 1000 + seedOf(service))());
+  const filled = Math.min(1, (Date.now() - ms) / WINDOW_MS);
+  return filled * load * wave * spike * (0.93 + 0.14 * random(ms / 1000 + seedOf(service))());
 }
 
 class Refusal extends Error {
@@ -212,7 +213,11 @@ function serviceNs(service, from, until) {
   return Math.round(sum / PERIOD_NS) * PERIOD_NS;
 }
 
+/** The value of a label for a service; empty where it has none. */
+const labelOf = (service, label) => (label === "host" ? services[service].hosts[0] : ["service_name", "comm"].includes(label) ? service : "");
+
 function fold(question) {
+  const groupBy = question.get("group_by", "");
   const root = { frame: { name: "all", module: "", kind: Kind.root, file: "", line: 0, inlined: 0 }, self: 0, total: 0, children: new Map() };
   for (const service of question.services) {
     const stacks = (services[service].stacks ??= big());
@@ -221,7 +226,8 @@ function fold(question) {
     const jitter = random(seedOf(service) + question.from / 1000);
     for (const [weight, stack] of stacks) {
       const value = Math.round(((weight / sum) * ns * (0.9 + 0.2 * jitter())) / PERIOD_NS) * PERIOD_NS;
-      if (value > 0) insert(root, stack, value);
+      const group = groupBy === "" ? [] : [{ name: labelOf(service, groupBy) || `(no ${groupBy})`, module: "", kind: Kind.label, file: "", line: 0, inlined: 0 }];
+      if (value > 0) insert(root, [...group, ...stack], value);
     }
   }
   return root;
@@ -300,7 +306,7 @@ function top(question) {
   const by = question.get("by", "function");
   const limit = Number(question.get("limit", "100"));
   const rows = new Map();
-  const root = fold(question);
+  const root = fold({ ...question, get: (name, standard) => (name === "group_by" ? "" : question.get(name, standard)) });
   if (by === "service") {
     for (const service of question.services) rows.set(service, { name: service, module: "", self: serviceNs(service, question.from, question.until), total: serviceNs(service, question.from, question.until) });
   } else {
@@ -328,7 +334,7 @@ function timeline(question) {
   for (const service of question.services) {
     const values = [];
     for (let at = question.from; at < question.until; at += step) values.push(serviceNs(service, at, Math.min(at + step, question.until)));
-    const value = label === "host" ? services[service].hosts[0] : label === "" ? "" : service;
+    const value = labelOf(service, label);
     const group = groups.get(value) ?? { label, value, values: values.map(() => 0), total: 0 };
     group.values = group.values.map((v, i) => v + values[i]);
     group.total = group.values.reduce((a, b) => a + b, 0);

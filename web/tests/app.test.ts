@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatDuration, formatNs, formatShare, formatValue, perTime } from "../src/app/format.ts";
+import { formatDuration, formatNs, formatRate, formatShare, formatValue, perTime } from "../src/app/format.ts";
 import { chartData, MAX_GROUPS, stacked } from "../src/app/series.ts";
 import type { Timeline } from "../src/state/index.ts";
 
@@ -37,6 +37,19 @@ describe("numbers", () => {
     expect(formatShare(part, whole)).toBe(text);
   });
 
+  const rates: [rate: number, text: string][] = [
+    [0, "0"],
+    [0.000033, "<0.001"],
+    [0.0341, "0.034"],
+    [1.2345, "1.23"],
+    [12.345, "12.3"],
+    [1234.5, "1,235"],
+    [1_234_567, "1.23M"],
+  ];
+  it.each(rates)("%d cores are %s", (rate, text) => {
+    expect(formatRate(rate, "nanoseconds")).toBe(text);
+  });
+
   it("turns CPU time into cores", () => {
     expect(perTime(20e9, "nanoseconds", 10_000)).toBe(2);
     expect(perTime(20, "count", 10_000)).toBe(2);
@@ -57,35 +70,57 @@ function timeline(steps: number, groups: readonly (readonly [value: string, each
 
 describe("chartData", () => {
   it("shows cores per step and closes the last one", () => {
-    const data = chartData(timeline(3, [["api", 20e9]]), false);
+    const data = chartData(timeline(3, [["api", 20e9]]), null);
     expect(data.edges).toEqual([0, 10, 20, 30]);
+    expect(data.settledSteps).toBe(3);
+    expect(data.covered).toEqual({ fromMs: 0, untilMs: 30_000, isWhole: true });
     expect(data.series).toEqual([{ name: "api", isRest: false, rates: [2, 2, 2], average: 2 }]);
   });
 
   it("divides a cut last step by the time it covers", () => {
     const cut = { ...timeline(2, [["api", 20e9]]), step_ms: 10_000, until_ms: 15_000 };
-    expect(chartData(cut, false).series[0].rates).toEqual([2, 4]);
-    expect(chartData(cut, false).edges).toEqual([0, 10, 15]);
+    expect(chartData(cut, null).series[0].rates).toEqual([2, 4]);
+    expect(chartData(cut, null).edges).toEqual([0, 10, 15]);
   });
 
-  it("leaves out the windows of a live range that are still being filled", () => {
-    expect(chartData(timeline(6, [["api", 1]]), true).edges).toEqual([0, 10, 20, 30, 40]);
+  it("marks the end of a live range as still filling", () => {
+    expect(chartData(timeline(6, [["api", 1]]), 59_000)).toMatchObject({ settledSteps: 4, edges: [0, 10, 20, 30, 40, 50, 60] });
+    expect(chartData(timeline(6, [["api", 1]]), null).settledSteps).toBe(6);
     const long = { ...timeline(6, [["api", 1]]), step_ms: 60_000, until_ms: 360_000 };
-    expect(chartData(long, true).edges.length).toBe(7);
+    expect(chartData(long, 359_000)).toMatchObject({ settledSteps: 5 });
+  });
+
+  it("takes the rate of a step that is filling over the time that has passed", () => {
+    const filling = timeline(3, [["api", 20e9]]);
+    const values = [20e9, 20e9, 10e9];
+    const live = { ...filling, groups: [{ ...filling.groups[0], values, total: 50e9 }] };
+    expect(chartData(live, 26_000).series[0]).toMatchObject({ rates: [2, 2, 2], average: 2 });
+    expect(chartData(live, 26_000).covered).toEqual({ fromMs: 0, untilMs: 25_000, isWhole: true });
+    // Another clock than the server's cannot make it absurd.
+    expect(chartData(live, 9e9).series[0].rates[2]).toBeCloseTo(10 / 9);
+    expect(chartData(live, 0).series[0].rates.length).toBe(2);
+    // What has only just begun says nothing yet.
+    expect(chartData(live, 22_000).edges).toEqual([0, 10, 20]);
+  });
+
+  it("averages over the part that there are data of", () => {
+    const late = { ...timeline(4, []), groups: [{ label: "", value: "", values: [0, 0, 20e9, 20e9], total: 40e9 }] };
+    expect(chartData(late, null).series[0].average).toBe(2);
+    expect(chartData(late, null).covered).toEqual({ fromMs: 20_000, untilMs: 40_000, isWhole: false });
   });
 
   it("sums the groups that are too many into one", () => {
     const many = Array.from({ length: MAX_GROUPS + 5 }, (_, i) => [`s${i}`, 10e9] as const);
-    const data = chartData(timeline(1, many), false);
+    const data = chartData(timeline(1, many), null);
     expect(data.series.length).toBe(MAX_GROUPS + 1);
     expect(data.series.at(-1)).toMatchObject({ name: "5 more", isRest: true, rates: [5] });
   });
 
   it("copes with no groups at all", () => {
-    expect(chartData(timeline(3, []), true)).toEqual({ edges: [], series: [] });
+    expect(chartData(timeline(3, []), 29_000)).toMatchObject({ edges: [], series: [], settledSteps: 0 });
   });
 
   it("stacks with the largest at the bottom", () => {
-    expect(stacked(chartData(timeline(2, [["a", 20e9], ["b", 10e9]]), false).series)).toEqual([[2, 2], [3, 3]]);
+    expect(stacked(chartData(timeline(2, [["a", 20e9], ["b", 10e9]]), null).series)).toEqual([[2, 2], [3, 3]]);
   });
 });

@@ -7,16 +7,24 @@ const themes: Theme[] = ["light", "dark"];
 
 describe.each(themes)("colours in the %s theme", (theme) => {
   const palette = PALETTES[theme];
+  const frames = Object.values(Kind).filter((kind) => kind !== Kind.Label);
 
   it("leave every label readable (AA: 4.5)", () => {
     fc.assert(
-      fc.property(fc.constantFrom(...Object.values(Kind)), fc.string(), fc.string(), (kind, module, name) => {
+      fc.property(fc.constantFrom(...frames), fc.string(), fc.string(), (kind, module, name) => {
         expect(contrast(frameColour(theme, kind, module, name), palette.text)).toBeGreaterThanOrEqual(4.5);
       }),
       { numRuns: 500 },
     );
     expect(contrast(palette.match, palette.matchText)).toBeGreaterThanOrEqual(4.5);
     expect(contrast(palette.background, palette.mutedText)).toBeGreaterThanOrEqual(4.5);
+  });
+
+  it("leave label boxes readable, whatever their group's colour", () => {
+    for (let slot = 0; slot < 12; slot++) {
+      expect(contrast(chartColour(theme, slot), palette.labelText)).toBeGreaterThanOrEqual(4.5);
+    }
+    expect(contrast(frameColour(theme, Kind.Label, "", "api"), palette.labelText)).toBeGreaterThanOrEqual(4.5);
   });
 
   it("set matches apart from every frame", () => {

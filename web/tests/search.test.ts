@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { anyMatch, buildTree, exactTerm, isWithin, matchedWithin, type Matcher, parseTerm, searchTree, widestMatches } from "../src/layout/index.ts";
+import { anyMatch, buildTree, exactTerm, isWithin, Kind, labelNodes, matchedWithin, type Matcher, parseTerm, searchTree, widestMatches } from "../src/layout/index.ts";
 import { anyProfile, largeProfile, profileOf } from "./profiles.ts";
 
 function matcher(term: string): Matcher {
@@ -49,6 +49,14 @@ describe("searchTree", () => {
     const matches = searchTree(tree, (name) => name === "f");
     expect(matches.nodes).toBe(4);
     expect(matches.weight).toBe(9);
+  });
+
+  it("ignores the boxes of labels, which are no functions", () => {
+    const columns = profileOf("api;api 3\napi;f 2");
+    columns.nodes.kind[1] = Kind.Label;
+    const tree = buildTree(columns);
+    expect(searchTree(tree, (name) => name === "api")).toMatchObject({ nodes: 1, weight: 3 });
+    expect(labelNodes(tree)).toEqual([1]);
   });
 
   it("never matches the root", () => {

@@ -200,6 +200,34 @@ describe("Session", () => {
     expect(desk.questions.length).toBe(3);
   });
 
+  it("groups by service until one is chosen, and takes the zoom along", () => {
+    const { desk, session } = open();
+    const group = () => desk.questions.at(-1)?.arguments[3];
+    expect(group()).toBe("service_name");
+    session.navigate({ zoom: [1, 2] });
+    session.setQuery('cpu{service_name="api"}');
+    expect(group()).toBe("");
+    expect(session.snapshot.view.zoom).toEqual([2]);
+    session.navigate({ graphBy: "host" });
+    expect(group()).toBe("host");
+    expect(session.snapshot.view.zoom).toEqual([]);
+  });
+
+  it("goes without groups where there are too many and nobody asked for them", async () => {
+    const { desk, session } = open();
+    const tooMany = () => new ApiError(413, "too_large", "too many values");
+    desk.questions[0].fail(tooMany());
+    await settled();
+    expect(desk.questions[1].arguments[3]).toBe("");
+    desk.questions[1].answer(flame(1));
+    await settled();
+    expect(session.snapshot.flamegraph).toMatchObject({ answer: { total: 1 }, error: null });
+    session.navigate({ graphBy: "comm" });
+    desk.questions[2].fail(tooMany());
+    await settled();
+    expect(session.snapshot.flamegraph.error?.status).toBe(413);
+  });
+
   it("offers services whatever service is chosen", () => {
     expect(withoutService('cpu{service_name="api", zone="b"}')).toBe('cpu{zone="b"}');
     expect(withoutService("cpu{")).toBe("cpu{}");
@@ -234,7 +262,7 @@ describe("createApi", () => {
       asked = url;
       return Promise.resolve(new Response("{}"));
     }) as typeof fetch);
-    await api.flamegraph('cpu{a="b&until=0"}', { from: "now-5m", until: "now" }, 0, signal);
-    expect(asked).toBe("/api/v1/flamegraph?query=cpu%7Ba%3D%22b%26until%3D0%22%7D&from=now-5m&until=now&max_nodes=0");
+    await api.flamegraph('cpu{a="b&until=0"}', { from: "now-5m", until: "now" }, 0, "service_name", signal);
+    expect(asked).toBe("/api/v1/flamegraph?query=cpu%7Ba%3D%22b%26until%3D0%22%7D&from=now-5m&until=now&max_nodes=0&group_by=service_name");
   });
 });

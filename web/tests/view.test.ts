@@ -7,6 +7,7 @@ import {
   encodeZoom,
   fixedValue,
   formatSelector,
+  graphGroup,
   isRelative,
   isTime,
   parseSelector,
@@ -28,6 +29,7 @@ const anyView: fc.Arbitrary<View> = fc.record({
   from: anyTime,
   until: anyTime,
   groupBy: fc.string(),
+  graphBy: fc.option(fc.string()),
   search: fc.string({ unit: "grapheme" }),
   zoom: fc.array(fc.integer({ min: 0, max: 0xffffffff }), { maxLength: 200 }),
   pane: fc.constantFrom("both", "graph", "table"),
@@ -69,6 +71,19 @@ describe("links", () => {
     );
     expect(decodeZoom("AAA")).toEqual([]);
     expect(decodeZoom("A".repeat(1_000_000)).length).toBeLessThanOrEqual(2048);
+  });
+});
+
+describe("the flame graph's group", () => {
+  it("is the service while the selector leaves several", () => {
+    const auto = (query: string) => graphGroup({ query, graphBy: null });
+    expect(auto("cpu{}")).toBe("service_name");
+    expect(auto('cpu{service_name=~"a.*", host="h"}')).toBe("service_name");
+    expect(auto('cpu{service_name!="a"}')).toBe("service_name");
+    expect(auto('cpu{host="h", service_name="a"}')).toBe("");
+    expect(auto("cpu{'x'='y', service_name='a'}")).toBe("");
+    expect(graphGroup({ query: 'cpu{service_name="a"}', graphBy: "host" })).toBe("host");
+    expect(graphGroup({ query: "cpu{}", graphBy: "" })).toBe("");
   });
 });
 

@@ -1,28 +1,33 @@
 /** The Explore page: wires the session to its parts and turns keys into what they mean. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Path, pathOf, type Tree, widestMatches } from "../layout/index.ts";
+import { labelNodes, type Path, pathOf, type Tree, widestMatches } from "../layout/index.ts";
 import {
   absoluteRange,
+  graphGroup,
   isRelative,
   parseSelector,
   presetRange,
   type Session,
+  standardGraphGroup,
   viewToSearch,
   widened,
   formatSelector,
   withValue,
 } from "../state/index.ts";
+import { groupColours, type Rgb, type Theme } from "../render/index.ts";
 import { LiveButton, QueryInput, RangeControls, Selection } from "./controls.tsx";
 import { FlameView } from "./flame-view.tsx";
 import { formatRange } from "./format.ts";
+import { labelValue } from "./frame.ts";
 import { FunctionTable } from "./function-table.tsx";
 import { Help } from "./help.tsx";
 import { Icon } from "./parts.tsx";
 import { type Found, useProfile, useSearch, useZoom } from "./profile.ts";
+import { chartData } from "./series.ts";
 import { EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
 import { nextChoice, useTheme } from "./theme.ts";
-import { TimelineView } from "./timeline-view.tsx";
-import { ExportMenu, PaneSwitch, SearchBox, ZoomNote } from "./toolbar.tsx";
+import { seriesColours, TimelineView } from "./timeline-view.tsx";
+import { ExportMenu, GraphGroup, PaneSwitch, SearchBox, ZoomNote } from "./toolbar.tsx";
 import { copyText, useSnapshot } from "./use-session.ts";
 
 const SEARCH_DELAY_MS = 120;
@@ -46,7 +51,17 @@ export function App({ session }: { session: Session }) {
   const [term, setTerm] = useSearchText(view.search, (search, how) => session.navigate({ search }, how));
   const found = useSearch(tree, term, zoom.node, pruned);
   const relative = isRelative(view);
+  const selector = parseSelector(view.query);
   const failing = flamegraph.error?.passing === true;
+  const graphBy = graphGroup(view);
+  const { timeline } = snapshot;
+  const chart = useMemo(() => {
+    // An old chart beside the reason why there is no new one would pass for the new one.
+    if (!timeline.answer || (timeline.stale && timeline.error)) return null;
+    return chartData(timeline.answer, relative ? timeline.answeredAtMs : null);
+  }, [timeline.answer, timeline.answeredAtMs, timeline.stale && timeline.error !== null, relative]);
+  const chartColours = useMemo(() => (chart ? seriesColours(chart, theme) : null), [chart, theme]);
+  const labelColours = useLabelColours(tree, view.groupBy === graphBy ? chartColours : null, theme);
   const shown = useMemo(() => (answer ? { fromMs: answer.from_ms, untilMs: answer.until_ms } : null), [answer]);
 
   const zoomTo = (node: number) => {
@@ -69,6 +84,11 @@ export function App({ session }: { session: Session }) {
   const enterGraph = () => {
     focusGraph();
     if (!selectedPath) select(zoom.node);
+  };
+  const openLabel = (node: number) => {
+    if (!tree || !selector) return;
+    const value = labelValue(tree.names[tree.name[node]], graphBy);
+    session.navigate({ query: formatSelector(withValue(selector, graphBy, value)), graphBy: null, zoom: [] });
   };
   const toggleLive = () => {
     if (relative) session.setPaused(!snapshot.paused);
@@ -105,7 +125,6 @@ export function App({ session }: { session: Session }) {
   }, [view.query]);
 
   const empty = answer !== null && answer.total === 0;
-  const selector = parseSelector(view.query);
   const blocking = profile.error ?? (flamegraph.error && (!failing || !answer) ? flamegraph.error : null);
   return (
     <div class={`page pane-${view.pane}`}>
@@ -146,8 +165,8 @@ export function App({ session }: { session: Session }) {
         </span>
       </header>
       <TimelineView
-        slot={snapshot.timeline}
-        live={relative}
+        slot={timeline}
+        data={chart}
         groupBy={view.groupBy}
         labels={snapshot.labels.answer ?? []}
         chart={view.chart}
@@ -168,14 +187,19 @@ export function App({ session }: { session: Session }) {
           onNext={selectMatch}
           onLeave={focusGraph}
         />
-        {tree && !empty && <ZoomNote tree={tree} zoom={zoom.node} lost={zoom.lost} onReset={() => zoomTo(0)} />}
+        {tree && !empty && <ZoomNote tree={tree} zoom={zoom.node} lost={zoom.lost} onReset={() => zoomTo(0)} onOpenLabel={openLabel} />}
         <span class="grow" />
+        <GraphGroup
+          value={graphBy}
+          labels={snapshot.labels.answer ?? []}
+          onGroup={(label) => session.navigate({ graphBy: label === standardGraphGroup(view.query) ? null : label })}
+        />
         <PaneSwitch pane={view.pane} onPane={(pane) => session.navigate({ pane })} />
         <button type="button" id="share" title="Copy a link to exactly this view (c)" onClick={() => void share()}>
           <Icon name="share" />
           <span>Copy link</span>
         </button>
-        {answer && <ExportMenu query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} />}
+        {answer && <ExportMenu query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} groupBy={graphBy} />}
       </div>
       <main class={`main ${flamegraph.stale && !blocking ? "stale" : ""}`} aria-busy={flamegraph.stale}>
         {blocking ? (
@@ -195,6 +219,8 @@ export function App({ session }: { session: Session }) {
               <FlameView
                 tree={tree}
                 unit={answer.unit}
+                groupBy={graphBy}
+                labelColours={labelColours}
                 fromMs={answer.from_ms}
                 untilMs={answer.until_ms}
                 zoom={zoom.node}
@@ -203,6 +229,7 @@ export function App({ session }: { session: Session }) {
                 theme={theme}
                 onZoom={zoomTo}
                 onSelect={select}
+                onOpenLabel={openLabel}
               />
             )}
             {view.pane !== "graph" && (
@@ -223,6 +250,7 @@ export function App({ session }: { session: Session }) {
       {answer && tree && !blocking && (
         <StatusBar
           answer={answer}
+          covered={chart?.covered ?? null}
           nodes={tree.count}
           allNodes={view.allNodes}
           answeredAtMs={flamegraph.answeredAtMs}
@@ -236,6 +264,19 @@ export function App({ session }: { session: Session }) {
       <Help open={helpOpen} onClose={() => setHelpOpen(false)} />
     </div>
   );
+}
+
+/** Label boxes have the colours of the chart that shows the same groups, so that it is their legend. */
+function useLabelColours(tree: Tree | null, chart: ReadonlyMap<string, Rgb> | null, theme: Theme): ReadonlyMap<string, Rgb> {
+  const colours = useMemo(() => {
+    if (chart || !tree) return chart ?? new Map<string, Rgb>();
+    const heaviest = labelNodes(tree).toSorted((a, b) => tree.total[b] - tree.total[a]);
+    return groupColours(theme, heaviest.map((node) => tree.names[tree.name[node]]));
+  }, [tree, chart, theme]);
+  // The same colours stay the same map: another one would redraw the picture.
+  const stable = useRef(colours);
+  if (JSON.stringify([...stable.current]) !== JSON.stringify([...colours])) stable.current = colours;
+  return stable.current;
 }
 
 function focusGraph(): void {

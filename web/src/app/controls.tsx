@@ -16,7 +16,7 @@ import {
   type View,
   withValue,
 } from "../state/index.ts";
-import { digits, formatDuration, perTime, rateUnit, toLocalInput } from "./format.ts";
+import { formatDuration, formatShare, toLocalInput } from "./format.ts";
 import { Icon, Popover, Segments } from "./parts.tsx";
 
 interface SelectionProps {
@@ -59,18 +59,16 @@ export function Selection({ snapshot, onQuery }: SelectionProps) {
       >
         <option value="">all services</option>
         {hasOther && <option value={"\u0000other"}>by selector</option>}
-        {serviceOptions(services.answer, service, snapshot)}
+        {serviceOptions(services.answer, service)}
       </select>
     </>
   );
 }
 
-function serviceOptions(services: Top | null, chosen: string | null, snapshot: Snapshot) {
+function serviceOptions(services: Top | null, chosen: string | null) {
   const rows = services?.rows ?? [];
-  const range = snapshot.timeline.answer;
   const known = rows.some((row) => row.name === chosen);
-  const text = (value: number) =>
-    range && services ? ` · ${digits(perTime(value, services.unit, range.until_ms - range.from_ms))} ${rateUnit(services.unit)}` : "";
+  const text = (value: number) => (services ? ` · ${formatShare(value, services.total)}` : "");
   return (
     <>
       {chosen !== null && !known && <option value={`=${chosen}`}>{displayName(chosen, 60)}</option>}

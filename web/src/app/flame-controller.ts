@@ -1,13 +1,13 @@
 /**
  * The flame graph's contact with the mouse, the finger, the keyboard and the screen. It owns the
- * canvas and what changes faster than components should render: hover, animation, scrolling. What is
+ * canvases and what changes faster than components should render: hover, animation, scrolling. What is
  * looked at comes in through `show`; what the person wants goes out through `FlameEvents`.
  *
  * The canvas is as large as its viewport and sticks to it while the page behind scrolls, so a
  * profile a thousand rows deep costs no more memory than a shallow one.
  */
 import { between, type Direction, type Matches, neighbour, nodeAt, type Span, spanOf, toPx, toValue, type Tree } from "../layout/index.ts";
-import { createFlamePainter, type Drawn, type FlamePainter, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
+import { createFlamePainter, createMarkPainter, type Drawn, type FlamePainter, type MarkPainter, type Rgb, ROW_HEIGHT_PX, type Scene, type Theme } from "../render/index.ts";
 
 export interface FlameInput {
   readonly tree: Tree;
@@ -15,12 +15,14 @@ export interface FlameInput {
   readonly matches: Matches | null;
   readonly selected: number;
   readonly theme: Theme;
+  readonly labelColours: ReadonlyMap<string, Rgb>;
 }
 
 export interface FlameEvents {
   onHover(node: number, clientX: number, clientY: number): void;
   onSelect(node: number): void;
   onZoom(node: number): void;
+  onOpen(node: number): void;
   onDrawn(drawn: Drawn): void;
 }
 
@@ -28,9 +30,11 @@ const ZOOM_ANIMATION_MS = 140;
 
 export class FlameController {
   readonly #canvas: HTMLCanvasElement;
+  readonly #overlay: HTMLCanvasElement;
   readonly #scroller: HTMLElement;
   readonly #events: FlameEvents;
   readonly #painter: FlamePainter;
+  readonly #marks: MarkPainter;
   readonly #observer: ResizeObserver;
   readonly #abort = new AbortController();
   #input: FlameInput | null = null;
@@ -39,14 +43,19 @@ export class FlameController {
   #hovered = -1;
   #pointer: { readonly x: number; readonly y: number } | null = null;
   #frame = 0;
+  #marksFrame = 0;
+  /** What is on the canvas now. */
+  #scene: Scene | null = null;
   #width = 0;
   #height = 0;
 
-  constructor(canvas: HTMLCanvasElement, scroller: HTMLElement, events: FlameEvents) {
+  constructor(canvas: HTMLCanvasElement, overlay: HTMLCanvasElement, scroller: HTMLElement, events: FlameEvents) {
     this.#canvas = canvas;
+    this.#overlay = overlay;
     this.#scroller = scroller;
     this.#events = events;
     this.#painter = createFlamePainter(canvas);
+    this.#marks = createMarkPainter(overlay);
     this.#observer = new ResizeObserver(() => this.#measure());
     this.#observer.observe(scroller);
     const { signal } = this.#abort;
@@ -54,6 +63,7 @@ export class FlameController {
     canvas.addEventListener("pointermove", (event) => this.#onMove(event), { signal });
     canvas.addEventListener("pointerleave", () => this.#onLeave(), { signal });
     canvas.addEventListener("click", (event) => this.#onClick(event), { signal });
+    canvas.addEventListener("dblclick", (event) => this.#onDoubleClick(event), { signal });
     window.addEventListener("resize", () => this.#measure(), { signal });
     this.#measure();
   }
@@ -62,6 +72,7 @@ export class FlameController {
     this.#abort.abort();
     this.#observer.disconnect();
     cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#marksFrame);
   }
 
   /** Shows this from the next frame on; a change of zoom within one tree is animated. */
@@ -78,7 +89,8 @@ export class FlameController {
     if (before?.tree !== input.tree) this.#rehover(input, true);
     if (before && before.tree === input.tree && before.zoom !== input.zoom) this.#revealRow(input.tree.row[input.zoom]);
     if (before?.selected !== input.selected && input.selected >= 0) this.#revealRow(input.tree.row[input.selected]);
-    this.#schedule();
+    if (before && onlySelectionDiffers(before, input)) this.#scheduleMarks();
+    else this.#schedule();
   }
 
   /** The node an arrow key leads to from the selection (or, without one, the zoomed node itself). */
@@ -102,8 +114,12 @@ export class FlameController {
   #measure(): void {
     this.#width = this.#scroller.clientWidth;
     this.#height = this.#scroller.clientHeight;
-    this.#canvas.style.width = `${this.#width}px`;
-    this.#canvas.style.height = `${this.#height}px`;
+    for (const canvas of [this.#canvas, this.#overlay]) {
+      canvas.style.width = `${this.#width}px`;
+      canvas.style.height = `${this.#height}px`;
+    }
+    // Both stick to the same place: the second lies over the first.
+    this.#overlay.style.marginTop = `-${this.#height}px`;
     // Drawing now and not in the next frame: a resized canvas is blank until it is drawn on.
     if (this.#input) this.#draw();
   }
@@ -113,24 +129,35 @@ export class FlameController {
     this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
+  #scheduleMarks(): void {
+    cancelAnimationFrame(this.#marksFrame);
+    this.#marksFrame = requestAnimationFrame(() => this.#drawMarks());
+  }
+
+  #drawMarks(): void {
+    if (!this.#scene || !this.#input || this.#scene.tree !== this.#input.tree) return;
+    this.#marks.draw(this.#scene, { hovered: this.#hovered, selected: this.#input.selected });
+  }
+
   #draw(): void {
     const input = this.#input;
     if (!input || this.#width === 0 || this.#height === 0) return;
     this.#advance(input);
     if (!this.#animation) this.#rehover(input, false);
-    const drawn = this.#painter.draw({
+    this.#scene = {
       tree: input.tree,
       span: this.#span,
       zoom: input.zoom,
       matches: input.matches,
-      hovered: this.#hovered,
-      selected: input.selected,
       theme: input.theme,
+      labelColours: input.labelColours,
       widthPx: this.#width,
       heightPx: this.#height,
       scrollPx: this.#scroller.scrollTop,
       pixelRatio: window.devicePixelRatio || 1,
-    });
+    };
+    const drawn = this.#painter.draw(this.#scene);
+    this.#drawMarks();
     if (this.#animation) this.#schedule();
     else this.#events.onDrawn(drawn);
   }
@@ -173,7 +200,7 @@ export class FlameController {
     this.#events.onHover(node, event.clientX, event.clientY);
     if (node === this.#hovered) return;
     this.#hovered = node;
-    this.#schedule();
+    this.#scheduleMarks();
   }
 
   #onLeave(): void {
@@ -181,7 +208,7 @@ export class FlameController {
     if (this.#hovered < 0) return;
     this.#hovered = -1;
     this.#events.onHover(-1, 0, 0);
-    this.#schedule();
+    this.#scheduleMarks();
   }
 
   #onScroll(): void {
@@ -199,6 +226,11 @@ export class FlameController {
     else this.#events.onZoom(node);
   }
 
+  #onDoubleClick(event: MouseEvent): void {
+    const node = this.#input ? this.#nodeUnder(this.#input, event.clientX, event.clientY) : -1;
+    if (node >= 0) this.#events.onOpen(node);
+  }
+
   #revealRow(row: number): void {
     const top = row * ROW_HEIGHT_PX;
     const margin = 2 * ROW_HEIGHT_PX;
@@ -208,6 +240,10 @@ export class FlameController {
       this.#scroller.scrollTop = top + ROW_HEIGHT_PX + margin - this.#height;
     }
   }
+}
+
+function onlySelectionDiffers(a: FlameInput, b: FlameInput): boolean {
+  return a.tree === b.tree && a.zoom === b.zoom && a.matches === b.matches && a.theme === b.theme && a.labelColours === b.labelColours;
 }
 
 function prefersStillness(): boolean {

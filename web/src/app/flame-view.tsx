@@ -1,7 +1,7 @@
 /** The flame graph: canvas, hover card, keys, and a description in words for those who cannot see it. */
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { displayName, findPath, type Matches, type Path, type Tree } from "../layout/index.ts";
-import { type Drawn, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { displayName, findPath, Kind, labelNodes, type Matches, type Path, type Tree } from "../layout/index.ts";
+import { type Drawn, type Rgb, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
 import { FlameController } from "./flame-controller.ts";
 import { formatShare, formatValue } from "./format.ts";
 import { type FrameFacts, frameFacts, frameSentence } from "./frame.ts";
@@ -9,6 +9,9 @@ import { type FrameFacts, frameFacts, frameSentence } from "./frame.ts";
 interface FlameViewProps {
   readonly tree: Tree;
   readonly unit: string;
+  /** The label that the graph is grouped by; empty: by none. */
+  readonly groupBy: string;
+  readonly labelColours: ReadonlyMap<string, Rgb>;
   readonly fromMs: number;
   readonly untilMs: number;
   readonly zoom: number;
@@ -17,6 +20,8 @@ interface FlameViewProps {
   readonly theme: Theme;
   onZoom(node: number): void;
   onSelect(node: number): void;
+  /** A label box was opened: only its value is to be shown. */
+  onOpenLabel(node: number): void;
 }
 
 interface Hover {
@@ -28,8 +33,9 @@ interface Hover {
 const NOTHING: Hover = { node: -1, x: 0, y: 0 };
 
 export function FlameView(props: FlameViewProps) {
-  const { tree, zoom, matches, theme, unit } = props;
+  const { tree, zoom, matches, theme, unit, groupBy, labelColours } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
+  const overlay = useRef<HTMLCanvasElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const controller = useRef<FlameController | null>(null);
   const latest = useRef(props);
@@ -38,11 +44,14 @@ export function FlameView(props: FlameViewProps) {
   const [drawn, setDrawn] = useState<Drawn | null>(null);
 
   useLayoutEffect(() => {
-    if (!canvas.current || !scroller.current) return;
-    const made = new FlameController(canvas.current, scroller.current, {
+    if (!canvas.current || !overlay.current || !scroller.current) return;
+    const made = new FlameController(canvas.current, overlay.current, scroller.current, {
       onHover: (node, x, y) => setHover(node < 0 ? NOTHING : { node, x, y }),
       onSelect: (node) => latest.current.onSelect(node),
       onZoom: (node) => latest.current.onZoom(node),
+      onOpen: (node) => {
+        if (latest.current.tree.kind[node] === Kind.Label) latest.current.onOpenLabel(node);
+      },
       onDrawn: (now) => setDrawn((before) => (before?.picture === now.picture && before.labels === now.labels ? before : now)),
     });
     controller.current = made;
@@ -51,8 +60,9 @@ export function FlameView(props: FlameViewProps) {
 
   const selected = selectedNode(tree, props.selectedPath);
   useLayoutEffect(() => {
-    controller.current?.show({ tree, zoom, matches, selected, theme });
-  }, [tree, zoom, matches, selected, theme]);
+    controller.current?.show({ tree, zoom, matches, selected, theme, labelColours });
+  }, [tree, zoom, matches, selected, theme, labelColours]);
+  const groups = useMemo(() => labelNodes(tree).length, [tree]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const direction = ARROWS[event.key];
@@ -77,6 +87,7 @@ export function FlameView(props: FlameViewProps) {
         aria-label="Flame graph. Arrow keys move between frames, Enter zooms, Escape resets."
         aria-describedby="flame-summary"
         data-nodes={tree.count}
+        data-groups={groups}
         data-total={tree.total[0]}
         data-boxes={drawn?.boxes ?? 0}
         data-labels={drawn?.labels ?? 0}
@@ -89,14 +100,16 @@ export function FlameView(props: FlameViewProps) {
         data-until-ms={props.untilMs}
         onKeyDown={onKeyDown}
       />
+      <canvas ref={overlay} class="overlay" aria-hidden="true" />
       <Spacer rows={tree.rowCount} />
       <p id="flame-summary" class="unseen">
         {summary(tree, zoom, matches, unit, drawn)}
+        {groups > 0 && ` Grouped by ${groupBy}: ${groups} ${groups === 1 ? "value" : "values"}.`}
       </p>
       <p class="unseen" aria-live="polite">
-        {selected >= 0 && frameSentence(frameFacts(tree, selected, zoom, unit))}
+        {selected >= 0 && frameSentence(frameFacts(tree, selected, zoom, unit, groupBy))}
       </p>
-      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit)} x={place.x} y={place.y} />}
+      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit, groupBy)} x={place.x} y={place.y} />}
     </div>
   );
 }
@@ -189,6 +202,7 @@ function FrameCard({ facts, x, y }: { facts: FrameFacts; x: number; y: number })
           {facts.inlined && ", inlined"}
         </dd>
       </dl>
+      {facts.isLabel && <p class="muted">A click zooms, a double click shows only this.</p>}
     </div>
   );
 }

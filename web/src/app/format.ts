@@ -69,6 +69,15 @@ export function perTime(value: number, unit: string, durationMs: number): number
   return unit === "nanoseconds" ? value / (durationMs * 1e6) : value / (durationMs / 1e3);
 }
 
+/** A rate with the width of few characters: `1.23`, `0.034`, `<0.001`, `12.3 MiB`. */
+export function formatRate(rate: number, unit: string): string {
+  if (unit === "bytes") return formatBytes(rate);
+  if (rate > 0 && rate < 0.001) return "<0.001";
+  if (rate >= 10_000) return rate.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 });
+  const decimals = rate === 0 ? 0 : Math.min(3, decimalsOf(rate));
+  return rate.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals });
+}
+
 export function rateUnit(unit: string): string {
   return unit === "nanoseconds" ? "cores" : unit === "bytes" ? "bytes/s" : "per second";
 }

@@ -14,6 +14,8 @@ export interface FrameFacts {
   readonly module: string;
   readonly kind: string;
   readonly inlined: boolean;
+  /** True for the box of a label's value, whose name is then `label = value`. */
+  readonly isLabel: boolean;
 }
 
 const KIND_WORDS: Record<number, string> = {
@@ -23,16 +25,22 @@ const KIND_WORDS: Record<number, string> = {
   [Kind.Managed]: "interpreted or JIT",
   [Kind.Special]: "not a function: where the stack could not be followed",
   [Kind.Other]: "not a function: the sum of boxes too small to send",
+  [Kind.Label]: "everything with this label",
 };
 
 const MAX_CARD_CHARS = 1_000;
 
-export function frameFacts(tree: Tree, node: number, zoom: number, unit: string): FrameFacts {
+/** `groupBy`: the label whose values the label boxes stand for. */
+export function frameFacts(tree: Tree, node: number, zoom: number, unit: string, groupBy: string): FrameFacts {
   const whole = tree.total[0];
   const file = tree.files[tree.file[node]];
   const line = tree.line[node];
+  const isLabel = tree.kind[node] === Kind.Label;
+  const value = labelValue(tree.names[tree.name[node]], groupBy);
   return {
-    name: displayName(tree.names[tree.name[node]], MAX_CARD_CHARS),
+    name: isLabel
+      ? displayName(value === "" ? `no ${groupBy}` : `${groupBy} = ${value}`, MAX_CARD_CHARS)
+      : displayName(tree.names[tree.name[node]], MAX_CARD_CHARS),
     self: formatValue(tree.self[node], unit),
     selfShare: formatShare(tree.self[node], whole),
     total: formatValue(tree.total[node], unit),
@@ -42,7 +50,13 @@ export function frameFacts(tree: Tree, node: number, zoom: number, unit: string)
     module: tree.modules[tree.module[node]] === "" ? "" : displayName(tree.modules[tree.module[node]]),
     kind: KIND_WORDS[tree.kind[node]] ?? "unknown kind",
     inlined: tree.inlined[node] !== 0,
+    isLabel,
   };
+}
+
+/** The value that a label box stands for; empty for samples without the label. */
+export function labelValue(name: string, groupBy: string): string {
+  return name === `(no ${groupBy})` ? "" : name;
 }
 
 /** One sentence for those who hear the page. */

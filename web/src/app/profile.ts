@@ -4,6 +4,7 @@ import {
   BrokenProfile,
   buildTree,
   findPath,
+  Kind,
   type Matches,
   matchedWithin,
   type Matcher,
@@ -41,7 +42,7 @@ function kindsOf(tree: Tree): Map<string, number> {
   const seen = new Set<number>();
   for (let node = 1; node < tree.count; node++) {
     const pair = tree.name[node] * tree.modules.length + tree.module[node];
-    if (seen.has(pair)) continue;
+    if (seen.has(pair) || tree.kind[node] === Kind.Label) continue;
     seen.add(pair);
     kinds.set(`${tree.modules[tree.module[node]]}\u0001${tree.names[tree.name[node]]}`, tree.kind[node]);
   }

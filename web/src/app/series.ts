@@ -2,7 +2,8 @@
  * From the server's timeline to what the chart draws: rates instead of sums, few groups instead of
  * many, stacked or not. Pure, tested without a chart.
  */
-import type { Timeline } from "../state/index.ts";
+import { MAX_COLOURED_GROUPS } from "../render/index.ts";
+import { type Timeline, WINDOW_MS } from "../state/index.ts";
 import { perTime } from "./format.ts";
 
 export interface Series {
@@ -19,44 +20,79 @@ export interface ChartData {
   readonly edges: readonly number[];
   /** Largest first; one rate per step. */
   readonly series: readonly Series[];
+  /** The first step that more samples may still arrive for; the number of steps if there is none. */
+  readonly settledSteps: number;
+  /** The part of the range that there are data of, Unix milliseconds; averages are over it. */
+  readonly covered: Covered;
 }
 
-export const MAX_GROUPS = 11;
+export interface Covered {
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** False if the data begin within the range. */
+  readonly isWhole: boolean;
+}
+
+export const MAX_GROUPS = MAX_COLOURED_GROUPS;
+
+/** Windows of a live range younger than this may not have arrived whole. */
+const UNSETTLED_MS = 20_000;
+/** How far behind the clock samples arrive: agents send every second or two. */
+const ARRIVAL_MS = 1_000;
+/** What has arrived of a step in less time than this says nothing about its rate yet. */
+const SHORTEST_MS = 3_000;
 
 /**
- * `live`: the range ends now, so its last window is still being filled. A last step of which only
- * windows as young as that are known is left out, or every picture would end in a fall to nothing.
+ * `nowMs`: when the answer came, if its range is live; null for a fixed range. The end of a live range
+ * is still filling: its steps count as unsettled, and their rates are taken over the time that has
+ * passed, or every picture would end in a fall to nothing.
  */
-export function chartData(timeline: Timeline, live: boolean): ChartData {
+export function chartData(timeline: Timeline, nowMs: number | null): ChartData {
   const { from_ms, until_ms, step_ms, unit } = timeline;
-  const steps = stepsShown(timeline, live);
-  const durationMs = (step: number) => Math.min(step_ms, until_ms - from_ms - step * step_ms);
-  const edges: number[] = [];
-  for (let step = 0; step < steps; step++) edges.push((from_ms + step * step_ms) / 1000);
-  if (steps > 0) edges.push(Math.min(until_ms, from_ms + steps * step_ms) / 1000);
+  const end = nowMs === null ? until_ms : arrivedUntil(until_ms, nowMs);
+  const steps = stepsShown(timeline, end);
+  const startMs = (step: number) => from_ms + step * step_ms;
+  const durationMs = (step: number) => Math.min(startMs(step + 1), end) - startMs(step);
+  const edges = Array.from({ length: steps }, (_, step) => startMs(step) / 1000);
+  if (steps > 0) edges.push(Math.min(until_ms, startMs(steps)) / 1000);
+  let settledSteps = steps;
+  while (nowMs !== null && settledSteps > 0 && startMs(settledSteps) > until_ms - UNSETTLED_MS) settledSteps--;
 
+  const first = firstStep(timeline, steps);
+  const covered = { fromMs: startMs(first), untilMs: Math.max(end, startMs(first) + 1), isWhole: first === 0 };
   const toSeries = (name: string, isRest: boolean, values: readonly number[]): Series => ({
     name,
     isRest,
     rates: values.slice(0, steps).map((value, step) => perTime(value, unit, durationMs(step))),
-    average: perTime(values.reduce((a, b) => a + b, 0), unit, until_ms - from_ms),
+    average: perTime(values.reduce((a, b) => a + b, 0), unit, covered.untilMs - covered.fromMs),
   });
   const shown = timeline.groups.slice(0, MAX_GROUPS).map((g) => toSeries(g.value, false, g.values));
   const rest = timeline.groups.slice(MAX_GROUPS);
-  if (rest.length === 0) return { edges, series: shown };
-  const sum = rest[0].values.map((_, step) => rest.reduce((a, group) => a + group.values[step], 0));
-  return { edges, series: [...shown, toSeries(`${rest.length} more`, true, sum)] };
+  if (rest.length > 0) {
+    const sum = rest[0].values.map((_, step) => rest.reduce((a, group) => a + group.values[step], 0));
+    shown.push(toSeries(`${rest.length} more`, true, sum));
+  }
+  return { edges, series: shown, settledSteps, covered };
 }
 
-/** Windows at the end of a live range that may not have arrived yet. */
-const UNSETTLED_MS = 20_000;
+/** The server widens a live range to the window that its clock is in, so a clock that differs here is bounded by it. */
+function arrivedUntil(untilMs: number, nowMs: number): number {
+  return Math.min(untilMs, Math.max(nowMs, untilMs - WINDOW_MS)) - ARRIVAL_MS;
+}
 
-function stepsShown(timeline: Timeline, live: boolean): number {
+function stepsShown(timeline: Timeline, endMs: number): number {
   const steps = timeline.groups.reduce((most, group) => Math.max(most, group.values.length), 0);
-  if (!live) return steps;
+  const began = (step: number) => timeline.from_ms + step * timeline.step_ms;
+  const length = Math.min(SHORTEST_MS, timeline.step_ms);
   let shown = steps;
-  while (shown > 1 && timeline.until_ms - (timeline.from_ms + (shown - 1) * timeline.step_ms) <= UNSETTLED_MS) shown--;
+  while (shown > 1 && endMs - began(shown - 1) < length) shown--;
   return shown;
+}
+
+/** The first step with samples; 0 if there are none. */
+function firstStep(timeline: Timeline, steps: number): number {
+  for (let step = 0; step < steps; step++) if (timeline.groups.some((group) => group.values[step] > 0)) return step;
+  return 0;
 }
 
 /** For each series the upper edge of its area, when the largest lies at the bottom. */

@@ -1,7 +1,8 @@
 /** What stands in place of the graph when there is none, and what must be said beside it. */
 import type { ComponentChildren } from "preact";
 import type { ApiError, Flamegraph } from "../state/index.ts";
-import { formatClock, formatCount, formatDuration, formatRange, formatShare, formatValue, digits, perTime, rateUnit } from "./format.ts";
+import type { Covered } from "./series.ts";
+import { formatClock, formatCount, formatDuration, formatRange, formatShare, formatRate, formatValue, perTime, rateUnit } from "./format.ts";
 
 export function Notice({ title, children, kind }: { title: string; children?: ComponentChildren; kind: "empty" | "error" | "loading" }) {
   return (
@@ -67,6 +68,8 @@ export function ErrorState({ error, onRetry }: { error: ApiError; onRetry(): voi
 
 interface StatusProps {
   readonly answer: Flamegraph;
+  /** The part of the range that there are data of. */
+  readonly covered: Covered | null;
   readonly nodes: number;
   readonly allNodes: boolean;
   readonly answeredAtMs: number;
@@ -75,8 +78,9 @@ interface StatusProps {
 }
 
 /** One line of facts about the picture; what is missing from it stands out. */
-export function StatusBar({ answer, nodes, allNodes, answeredAtMs, failing, onAllNodes }: StatusProps) {
-  const durationMs = answer.until_ms - answer.from_ms;
+export function StatusBar({ answer, covered, nodes, allNodes, answeredAtMs, failing, onAllNodes }: StatusProps) {
+  const since = covered && !covered.isWhole && covered.fromMs < answer.until_ms ? covered : null;
+  const durationMs = Math.max(1, Math.min(answer.until_ms, covered?.untilMs ?? answer.until_ms) - Math.max(answer.from_ms, since?.fromMs ?? 0));
   const lost = answer.lost_samples;
   const pruned = answer.nodes_before_pruning > nodes;
   return (
@@ -84,9 +88,10 @@ export function StatusBar({ answer, nodes, allNodes, answeredAtMs, failing, onAl
       <span>
         <b>{formatValue(answer.total, answer.unit)}</b>
         {answer.unit === "nanoseconds" ? " CPU" : ""} in {formatDuration(durationMs)}
+        {since && ` (data begin at ${formatClock(since.fromMs)})`}
       </span>
       <span>
-        <b>{digits(perTime(answer.total, answer.unit, durationMs))}</b> {rateUnit(answer.unit)}
+        <b>{formatRate(perTime(answer.total, answer.unit, durationMs), answer.unit)}</b> {rateUnit(answer.unit)}
       </span>
       <span>{formatCount(answer.samples)} samples</span>
       {lost > 0 && (

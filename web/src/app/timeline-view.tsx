@@ -1,17 +1,18 @@
 /** The timeline: rates by group over the range, with a brush to choose a part of it. */
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { chartColour, chartSlots, css, type Rgb, type Theme } from "../render/index.ts";
+import { css, groupColours, PALETTES, restColour, type Rgb, type Theme } from "../render/index.ts";
 import type { Chart, Slot, Timeline } from "../state/index.ts";
-import { digits, evenDigits, formatClock, rateUnit } from "./format.ts";
-import { Name, Segments } from "./parts.tsx";
-import { type ChartData, chartData, type Series, stacked } from "./series.ts";
+import { digits, formatClock, formatRate, rateUnit } from "./format.ts";
+import { Name, Popover, Segments } from "./parts.tsx";
+import { type ChartData, type Series, stacked } from "./series.ts";
 import { touchBrush } from "./touch-brush.ts";
 
 interface TimelineViewProps {
   readonly slot: Slot<Timeline>;
-  readonly live: boolean;
+  /** What the answer says; null while there is none that may be shown. */
+  readonly data: ChartData | null;
   readonly groupBy: string;
   readonly labels: readonly string[];
   readonly chart: Chart;
@@ -28,10 +29,8 @@ const HEIGHT_PX = 116;
 const MIN_BRUSH_PX = 5;
 
 export function TimelineView(props: TimelineViewProps) {
-  // An old chart beside the reason why there is no new one would pass for the new one.
-  const wrong = props.slot.stale && props.slot.error !== null;
-  const answer = wrong ? null : props.slot.answer;
-  const data = useMemo(() => (answer ? chartData(answer, props.live) : null), [answer, props.live]);
+  const { data } = props;
+  const answer = data ? props.slot.answer : null;
   const colours = useMemo(() => (data ? coloursOf(data, props.theme) : []), [data, props.theme]);
   const [cursor, setCursor] = useState<number | null>(null);
   const labels = props.labels.includes(props.groupBy) || props.groupBy === "" ? props.labels : [props.groupBy, ...props.labels];
@@ -54,8 +53,8 @@ export function TimelineView(props: TimelineViewProps) {
         {data && data.series.length > 1 && (
           <Segments label="Form of the chart" class="small" value={props.chart} options={[["stacked", "Stacked"], ["lines", "Lines"]]} onChoose={props.onChart} />
         )}
-        <span class="muted cursor-time">{step !== null && data ? formatClock(data.edges[step] * 1000) : "average"}</span>
-        {data && <Legend data={data} colours={colours} step={step} onGroup={props.onGroup} />}
+        <span class="muted cursor-time">{data && timeText(data, step)}</span>
+        {answer && data && <Legend data={data} colours={colours} step={step} unit={answer.unit} onGroup={props.onGroup} />}
       </div>
       {answer && data && data.series.length > 0 ? (
         <Plot data={data} colours={colours} chart={props.chart} theme={props.theme} fromMs={answer.from_ms} untilMs={answer.until_ms} onBrush={props.onBrush} onCursor={setCursor} />
@@ -66,26 +65,74 @@ export function TimelineView(props: TimelineViewProps) {
   );
 }
 
+/** What the numbers of the legend are about. */
+function timeText(data: ChartData, step: number | null): string {
+  if (step !== null) return `${formatClock(data.edges[step] * 1000)}${step >= data.settledSteps ? ", still filling" : ""}`;
+  return data.covered.isWhole ? "average" : `average since ${formatClock(data.covered.fromMs)}`;
+}
+
 interface LegendProps {
   readonly data: ChartData;
   readonly colours: readonly Rgb[];
   readonly step: number | null;
+  readonly unit: string;
   onGroup(value: string): void;
 }
 
-function Legend({ data, colours, step, onGroup }: LegendProps) {
+/** One line of groups; those that do not fit into it stand behind "+3 more". */
+function Legend({ data, colours, step, unit, onGroup }: LegendProps) {
+  const list = useRef<HTMLUListElement>(null);
+  const [fitting, setFitting] = useState(data.series.length);
+  const count = data.series.length;
+  useLayoutEffect(() => {
+    const element = list.current;
+    if (!element) return;
+    const measure = () => {
+      const items = [...element.children] as HTMLElement[];
+      setFitting(items.filter((item) => item.offsetTop === items[0].offsetTop).length);
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [data]);
+  const entry = (series: Series, i: number, close?: () => void) => (
+    <button
+      type="button"
+      disabled={series.isRest || count === 1}
+      tabIndex={!close && i >= fitting ? -1 : 0}
+      title="Show only this"
+      onClick={() => {
+        close?.();
+        onGroup(series.name);
+      }}
+    >
+      <Swatch colour={colours[i]} />
+      {series.isRest ? <span>{series.name}</span> : <Name text={series.name === "" ? (count === 1 ? "total" : "(none)") : series.name} maxChars={40} />}
+      <span class="number">{formatRate(step === null ? series.average : (series.rates[step] ?? 0), unit)}</span>
+    </button>
+  );
   return (
-    <ul class="legend">
-      {data.series.map((series, i) => (
-        <li key={series.name}>
-          <button type="button" disabled={series.isRest || data.series.length === 1} title="Show only this" onClick={() => onGroup(series.name)}>
-            <Swatch colour={colours[i]} />
-            {series.isRest ? <span>{series.name}</span> : <Name text={series.name === "" ? (data.series.length === 1 ? "total" : "(none)") : series.name} maxChars={40} />}
-            <span class="number">{evenDigits(step === null ? series.average : series.rates[step])}</span>
-          </button>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul class="legend" ref={list}>
+        {data.series.map((series, i) => (
+          <li key={series.name} aria-hidden={i >= fitting}>
+            {entry(series, i)}
+          </li>
+        ))}
+      </ul>
+      {fitting < count && (
+        <Popover label={`+${count - fitting} more`} class="link legend-more" align="right" title="Groups that do not fit into the line">
+          {(close) => (
+            <ul class="legend-rest">
+              {data.series.slice(fitting).map((series, i) => (
+                <li key={series.name}>{entry(series, fitting + i, close)}</li>
+              ))}
+            </ul>
+          )}
+        </Popover>
+      )}
+    </>
   );
 }
 
@@ -95,9 +142,13 @@ export function Swatch({ colour }: { colour: Rgb }) {
 }
 
 function coloursOf(data: ChartData, theme: Theme): Rgb[] {
-  const slots = chartSlots(data.series.filter((series) => !series.isRest).map((series) => series.name));
-  const rest: Rgb = theme === "light" ? { r: 176, g: 182, b: 192 } : { r: 92, g: 99, b: 110 };
-  return data.series.map((series) => (series.isRest ? rest : chartColour(theme, slots.get(series.name) ?? 0)));
+  const colours = seriesColours(data, theme);
+  return data.series.map((series) => (series.isRest ? restColour(theme) : (colours.get(series.name) ?? restColour(theme))));
+}
+
+/** Colours by group, for others who show the same groups. */
+export function seriesColours(data: ChartData, theme: Theme): Map<string, Rgb> {
+  return groupColours(theme, data.series.filter((series) => !series.isRest).map((series) => series.name));
 }
 
 interface PlotProps {
@@ -148,6 +199,7 @@ function Plot(props: PlotProps) {
       aria-label="Chart of the timeline. Drag across it to choose a range; the time menu does the same by keyboard."
       data-steps={Math.max(0, data.edges.length - 1)}
       data-groups={data.series.length}
+      data-unsettled={Math.max(0, data.edges.length - 1 - data.settledSteps)}
     />
   );
 }
@@ -186,11 +238,39 @@ function options(element: HTMLElement, latest: { readonly current: PlotProps }):
     axes: [{ ...axis, size: 26, space: 70, values: clockTicks }, { ...axis, size: 46, space: 26, values: (_, ticks) => ticks.map((tick) => digits(tick)) }],
     series: [{}, ...data.series.map(draw).toReversed()],
     hooks: {
+      draw: [(u) => veilUnsettled(u, latest.current)],
       setCursor: [(u) => latest.current.onCursor(stepUnder(u, latest.current.data))],
       setSelect: [(u) => brushed(u, latest.current)],
       ready: [(u) => touchBrush(u, (left, width) => u.setSelect({ left, width, top: 0, height: u.over.clientHeight }, true))],
     },
   };
+}
+
+/** Lightens and hatches the steps that more samples may still arrive for. */
+function veilUnsettled(u: uPlot, { data, theme }: PlotProps): void {
+  const begin = data.edges[data.settledSteps];
+  const end = data.edges.at(-1);
+  if (begin === undefined || end === undefined || begin >= end) return;
+  const { ctx, bbox } = u;
+  const left = Math.max(bbox.left, u.valToPos(begin, "x", true));
+  const right = Math.min(bbox.left + bbox.width, u.valToPos(end, "x", true));
+  const bottom = bbox.top + bbox.height;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, bbox.top, right - left, bbox.height);
+  ctx.clip();
+  ctx.fillStyle = css(PALETTES[theme].background, 0.45);
+  ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  ctx.beginPath();
+  const gap = 5 * devicePixelRatio;
+  for (let x = left - bbox.height; x < right; x += gap) {
+    ctx.moveTo(x, bottom);
+    ctx.lineTo(x + bbox.height, bbox.top);
+  }
+  ctx.strokeStyle = css(PALETTES[theme].background, 0.6);
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.stroke();
+  ctx.restore();
 }
 
 /** Ticks in 24-hour clock; seconds only where ticks are that close, the date at midnight. */

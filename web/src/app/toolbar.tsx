@@ -1,7 +1,7 @@
 /** Search, zoom, panes, sharing and export. */
 import type { RefObject } from "preact";
-import type { Tree } from "../layout/index.ts";
-import { exportAddress, type ExportFormat, type Pane, type Range } from "../state/index.ts";
+import { displayName, Kind, type Tree } from "../layout/index.ts";
+import { exportAddress, type ExportFormat, type Pane, type Range, SERVICE_LABEL } from "../state/index.ts";
 import { formatShare } from "./format.ts";
 import { Icon, Name, Popover, Segments } from "./parts.tsx";
 
@@ -77,9 +77,10 @@ interface ZoomProps {
   /** True if the frame of the link is not in this profile and an ancestor is shown instead. */
   readonly lost: boolean;
   onReset(): void;
+  onOpenLabel(node: number): void;
 }
 
-export function ZoomNote({ tree, zoom, lost, onReset }: ZoomProps) {
+export function ZoomNote({ tree, zoom, lost, onReset, onOpenLabel }: ZoomProps) {
   if (zoom === 0 && !lost) return null;
   return (
     <div class="zoom-note">
@@ -94,7 +95,43 @@ export function ZoomNote({ tree, zoom, lost, onReset }: ZoomProps) {
           <Name text={tree.names[tree.name[zoom]]} maxChars={120} /> <span class="share">{formatShare(tree.total[zoom], tree.total[0])}</span>
         </span>
       )}
+      {!lost && tree.kind[zoom] === Kind.Label && (
+        <button type="button" title="Filter by this value (double click on its box)" onClick={() => onOpenLabel(zoom)}>
+          Only this
+        </button>
+      )}
     </div>
+  );
+}
+
+interface GroupProps {
+  /** The label that the graph is grouped by; empty: by none. */
+  readonly value: string;
+  readonly labels: readonly string[];
+  onGroup(label: string): void;
+}
+
+const USUAL_GROUPS: readonly string[] = [SERVICE_LABEL, "host"];
+
+/** What the flame graph puts its stacks below. */
+export function GraphGroup({ value, labels, onGroup }: GroupProps) {
+  const others = labels.filter((label) => !USUAL_GROUPS.includes(label));
+  const known = value === "" || USUAL_GROUPS.includes(value) || others.includes(value);
+  return (
+    <label class="inline group-by">
+      <span>Group</span>
+      <select aria-label="Group the flame graph by" value={value} onChange={(event) => onGroup(event.currentTarget.value)}>
+        <option value={SERVICE_LABEL}>service</option>
+        <option value="host">host</option>
+        <option value="">none</option>
+        {!known && <option value={value}>{displayName(value, 40)}</option>}
+        {others.map((label) => (
+          <option key={label} value={label}>
+            {displayName(label, 40)}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
@@ -105,14 +142,14 @@ const FORMATS: readonly (readonly [format: ExportFormat, text: string, file: str
   ["json", "Columns as JSON (.json)", "profile.json"],
 ];
 
-export function ExportMenu({ query, range }: { query: string; range: Range }) {
+export function ExportMenu({ query, range, groupBy }: { query: string; range: Range; groupBy: string }) {
   return (
     <Popover label="Export" icon="export" align="right" title="Save what is selected">
       {(close) => (
         <ul class="menu" onClick={close}>
           {FORMATS.map(([format, text, file]) => (
             <li key={format}>
-              <a href={exportAddress(query, range, format)} download={file}>
+              <a href={exportAddress(query, range, groupBy, format)} download={file}>
                 {text}
               </a>
             </li>

@@ -3,7 +3,7 @@
  * or `"an exact name"`. Names are matched once each, not once per node. The matched weight counts
  * every sample once: where a match lies below a match only the upper one is summed.
  */
-import type { Tree } from "./tree.ts";
+import { Kind, type Tree } from "./tree.ts";
 
 export type Matcher = (name: string) => boolean;
 
@@ -61,9 +61,10 @@ export function searchTree(tree: Tree, matches: Matcher): Matches {
   const before = new Int32Array(tree.count + 1);
   const covered = new Uint8Array(tree.count);
   let weight = 0;
-  // The root is a summary and no function: it never matches, or `all` would match everything.
+  // The root and the boxes of labels are summaries and no functions: they never match, or `all` and
+  // the name of a service would match everything below.
   for (let i = 1; i < tree.count; i++) {
-    own[i] = nameMatches[tree.name[i]];
+    own[i] = tree.kind[i] === Kind.Label ? 0 : nameMatches[tree.name[i]];
     before[i + 1] = before[i] + own[i];
     const above = covered[tree.parent[i]];
     covered[i] = above | own[i];

@@ -29,7 +29,7 @@ export interface ProfileColumns {
 }
 
 /** What a frame is; the numbers are those of the API. */
-export const Kind = { Root: 0, Native: 1, Kernel: 2, Managed: 3, Special: 4, Other: 5 } as const;
+export const Kind = { Root: 0, Native: 1, Kernel: 2, Managed: 3, Special: 4, Other: 5, Label: 6 } as const;
 
 /** Nodes in level order: node 0 is the root, rows are contiguous, siblings too. */
 export interface Tree {
@@ -55,6 +55,14 @@ export interface Tree {
   readonly rowStart: Int32Array;
   readonly rowCount: number;
   readonly maxSelf: number;
+}
+
+/** The boxes of a grouped profile, one per value of the label; they stand right below the root. */
+export function labelNodes(tree: Tree): number[] {
+  const end = tree.firstChild[0] + tree.childCount[0];
+  const nodes: number[] = [];
+  for (let node = tree.firstChild[0]; node < end; node++) if (tree.kind[node] === Kind.Label) nodes.push(node);
+  return nodes;
 }
 
 export class BrokenProfile extends Error {

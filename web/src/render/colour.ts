@@ -23,6 +23,8 @@ export interface Palette {
   readonly match: Rgb;
   readonly matchText: Rgb;
   readonly outline: Rgb;
+  /** On the colours of charts, which label boxes share. */
+  readonly labelText: Rgb;
 }
 
 export const PALETTES: Record<Theme, Palette> = {
@@ -33,6 +35,7 @@ export const PALETTES: Record<Theme, Palette> = {
     match: oklch(0.56, 0.23, 330),
     matchText: rgb(0xff, 0xff, 0xff),
     outline: rgb(0x0b, 0x0d, 0x12),
+    labelText: rgb(0x05, 0x07, 0x0a),
   },
   dark: {
     background: rgb(0x12, 0x15, 0x1b),
@@ -41,6 +44,7 @@ export const PALETTES: Record<Theme, Palette> = {
     match: oklch(0.78, 0.19, 335),
     matchText: rgb(0x14, 0x08, 0x12),
     outline: rgb(0xff, 0xff, 0xff),
+    labelText: rgb(0x05, 0x07, 0x0a),
   },
 };
 
@@ -70,6 +74,8 @@ export function frameColour(theme: Theme, kind: number, module: string, name: st
   switch (kind) {
     case Kind.Root:
       return oklch(tone.grey + (theme === "light" ? 0.05 : -0.05), 0.008, 260);
+    case Kind.Label:
+      return restColour(theme);
     case Kind.Special:
     case Kind.Other:
       return oklch(tone.grey, 0.006, 260);
@@ -92,6 +98,20 @@ const CHART_HUES = [255, 150, 65, 300, 195, 25, 110, 340, 225, 85, 275, 5];
 export function chartColour(theme: Theme, slot: number): Rgb {
   const hue = CHART_HUES[slot % CHART_HUES.length];
   return theme === "light" ? oklch(0.66, 0.13, hue) : oklch(0.66, 0.12, hue);
+}
+
+/** Of groups that a chart has no colour left for, or sums. */
+export function restColour(theme: Theme): Rgb {
+  return theme === "light" ? { r: 176, g: 182, b: 192 } : { r: 126, g: 133, b: 145 };
+}
+
+/** Groups that get a colour of their own; one colour stays free for their neighbour. */
+export const MAX_COLOURED_GROUPS = CHART_HUES.length - 1;
+
+/** Colours by name for groups in order of weight; what is not in it has the colour of the rest. */
+export function groupColours(theme: Theme, names: readonly string[]): Map<string, Rgb> {
+  const slots = chartSlots(names.slice(0, MAX_COLOURED_GROUPS));
+  return new Map([...slots].map(([name, slot]) => [name, chartColour(theme, slot)]));
 }
 
 /**

@@ -1,7 +1,9 @@
 /**
- * Draws an icicle flame graph onto a 2D canvas. It knows no DOM beyond the canvas it is given and
+ * Draws an icicle flame graph onto a 2D canvas. It knows no DOM beyond the canvases it is given and
  * keeps no view state: a `Scene` says what is seen, `draw` shows it and answers what it drew, so the
- * caller can describe the picture to those who cannot see it.
+ * caller can describe the picture to those who cannot see it. What follows the mouse (the outlines of
+ * the hovered and the selected box) is drawn onto a second canvas above it, so that a moving mouse
+ * costs two rectangles and not a picture.
  */
 import {
   anyMatch,
@@ -26,6 +28,7 @@ const PADDING_PX = 4;
 /** Boxes thinner than this are joined; labels need at least `MIN_LABEL_PX`. */
 const MIN_BOX_PX = 0.75;
 const MIN_LABEL_PX = 22;
+const BOLD_FONT = `600 ${FONT}`;
 const MAX_CACHED_LABELS = 20_000;
 
 export interface Scene {
@@ -34,10 +37,9 @@ export interface Scene {
   /** The zoomed node: its ancestors are drawn muted. */
   readonly zoom: number;
   readonly matches: Matches | null;
-  /** -1 for none. */
-  readonly hovered: number;
-  readonly selected: number;
   readonly theme: Theme;
+  /** Fills of label boxes by their name; one that is not in it has the colour of the rest. */
+  readonly labelColours: ReadonlyMap<string, Rgb>;
   readonly widthPx: number;
   readonly heightPx: number;
   readonly scrollPx: number;
@@ -55,22 +57,69 @@ export interface FlamePainter {
   draw(scene: Scene): Drawn;
 }
 
+/** -1 for none. */
+export interface Marks {
+  readonly hovered: number;
+  readonly selected: number;
+}
+
+export interface MarkPainter {
+  draw(scene: Scene, marks: Marks): void;
+}
+
 export function createFlamePainter(canvas: HTMLCanvasElement): FlamePainter {
   const context = canvas.getContext("2d", { alpha: false });
   if (!context) throw new Error("this browser offers no 2D canvas");
-  const ruler = createRuler(context, FONT);
+  const rulers = { plain: createRuler(context, FONT), bold: createRuler(context, BOLD_FONT) };
   const boxes = emptyBoxes();
   const styles = new StyleCache();
-  const labels = new LabelCache(ruler);
+  const labels = new LabelCache(rulers);
   return {
     draw(scene) {
       fitCanvas(canvas, scene);
       layoutBoxes(scene.tree, windowOf(scene), boxes);
-      styles.use(scene.tree, scene.theme);
+      styles.use(scene.tree, scene.theme, scene.labelColours);
       labels.use(scene.tree);
       return paint(context, scene, boxes, styles, labels);
     },
   };
+}
+
+/** Paints over the picture on a canvas of its own, and wipes only what it painted before. */
+export function createMarkPainter(canvas: HTMLCanvasElement): MarkPainter {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser offers no 2D canvas");
+  let painted: Box[] = [];
+  return {
+    draw(scene, { hovered, selected }) {
+      fitCanvas(canvas, scene);
+      context.setTransform(scene.pixelRatio, 0, 0, scene.pixelRatio, 0, 0);
+      for (const box of painted) context.clearRect(box.x - 2, box.y - 2, box.width + 4, box.height + 4);
+      painted = [];
+      const mark = (node: number, lineWidth: number) => {
+        const box = placeNode(scene, node);
+        if (!box) return;
+        painted.push(box);
+        context.strokeStyle = css(PALETTES[scene.theme].outline);
+        context.lineWidth = lineWidth;
+        const inset = lineWidth / 2;
+        context.strokeRect(box.x + inset, box.y + inset, Math.max(1, box.width - lineWidth), box.height - lineWidth);
+      };
+      mark(selected, 2);
+      if (hovered !== selected) mark(hovered, 1);
+    },
+  };
+}
+
+/** Where a node lies, as far as it can be seen. */
+function placeNode(scene: Scene, node: number): Box | null {
+  const { tree, span, widthPx } = scene;
+  if (node < 0 || node >= tree.count) return null;
+  const scale = widthPx / (span.end - span.start);
+  const left = Math.max(0, (tree.start[node] - span.start) * scale);
+  const right = Math.min(widthPx, (tree.start[node] + tree.total[node] - span.start) * scale);
+  if (right < left) return null;
+  return { x: left, y: tree.row[node] * ROW_HEIGHT_PX - scene.scrollPx, width: right - left, height: ROW_HEIGHT_PX - 1 };
 }
 
 function fitCanvas(canvas: HTMLCanvasElement, scene: Scene): void {
@@ -115,7 +164,9 @@ function paint(
     const box = placeBox(scene, boxes, i);
     const isSliver = boxes.last[i] !== node;
     const matched = scene.matches !== null && anyMatch(scene.matches, node, boxes.last[i]);
-    const dimmed = (scene.matches !== null && !matched) || tree.row[node] < zoomRow;
+    const isLabel = tree.kind[node] === Kind.Label;
+    // A search is about functions; what they are grouped by stays readable meanwhile.
+    const dimmed = (scene.matches !== null && !matched && !isLabel) || tree.row[node] < zoomRow;
     fillBox(context, box, styles.fill(node), {
       alpha: dimmed ? 0.38 : 1,
       match: matched ? palette.match : null,
@@ -124,15 +175,15 @@ function paint(
     if (!isSliver && box.width >= MIN_LABEL_PX) {
       const label = labels.label(node, box.width - 2 * PADDING_PX);
       if (label !== "") {
-        context.fillStyle = css(textColour(palette, matched, dimmed));
+        if (isLabel) context.font = BOLD_FONT;
+        context.fillStyle = css(textColour(palette, matched, dimmed, isLabel));
         context.fillText(label, box.x + PADDING_PX, box.y + box.height / 2 + 0.5);
+        if (isLabel) context.font = FONT;
         labelCount++;
       }
     }
     picture = mixPicture(picture, labels.nameHash(node), tree.row[node], boxes, i);
   }
-  outlineNode(context, scene, scene.selected, palette, 2);
-  if (scene.hovered !== scene.selected) outlineNode(context, scene, scene.hovered, palette, 1);
   return { boxes: boxes.count, labels: labelCount, picture: (picture >>> 0).toString(16) };
 }
 
@@ -184,29 +235,10 @@ function hatch(context: CanvasRenderingContext2D, box: Box, colour: Rgb): void {
   context.restore();
 }
 
-function textColour(palette: Palette, matched: boolean, dimmed: boolean): Rgb {
-  if (matched && !dimmed) return palette.matchText;
-  return dimmed ? palette.mutedText : palette.text;
-}
-
-function outlineNode(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  node: number,
-  palette: Palette,
-  lineWidth: number,
-): void {
-  if (node < 0 || node >= scene.tree.count) return;
-  const { tree, span, widthPx } = scene;
-  const scale = widthPx / (span.end - span.start);
-  const left = Math.max(0, (tree.start[node] - span.start) * scale);
-  const right = Math.min(widthPx, (tree.start[node] + tree.total[node] - span.start) * scale);
-  if (right < left) return;
-  const y = tree.row[node] * ROW_HEIGHT_PX - scene.scrollPx;
-  context.strokeStyle = css(palette.outline);
-  context.lineWidth = lineWidth;
-  const inset = lineWidth / 2;
-  context.strokeRect(left + inset, y + inset, Math.max(1, right - left - lineWidth), ROW_HEIGHT_PX - 1 - lineWidth);
+function textColour(palette: Palette, matched: boolean, dimmed: boolean, isLabel: boolean): Rgb {
+  if (dimmed) return isLabel ? palette.text : palette.mutedText;
+  if (matched) return palette.matchText;
+  return isLabel ? palette.labelText : palette.text;
 }
 
 /** Names and places, to half a pixel: equal for the same boxes in a window of the same size. */
@@ -219,12 +251,14 @@ function mixPicture(picture: number, nameHash: number, row: number, boxes: Boxes
 class StyleCache {
   #tree: Tree | null = null;
   #theme: Theme = "light";
+  #labelColours: ReadonlyMap<string, Rgb> = new Map();
   readonly #fills = new Map<number, string>();
 
-  use(tree: Tree, theme: Theme): void {
-    if (tree === this.#tree && theme === this.#theme) return;
+  use(tree: Tree, theme: Theme, labelColours: ReadonlyMap<string, Rgb>): void {
+    if (tree === this.#tree && theme === this.#theme && labelColours === this.#labelColours) return;
     this.#tree = tree;
     this.#theme = theme;
+    this.#labelColours = labelColours;
     this.#fills.clear();
   }
 
@@ -234,23 +268,30 @@ class StyleCache {
     let fill = this.#fills.get(key);
     if (fill === undefined) {
       const module = tree.modules[tree.module[node]];
-      fill = css(frameColour(this.#theme, tree.kind[node], module, tree.names[tree.name[node]]));
+      const name = tree.names[tree.name[node]];
+      const label = tree.kind[node] === Kind.Label ? this.#labelColours.get(name) : undefined;
+      fill = css(label ?? frameColour(this.#theme, tree.kind[node], module, name));
       this.#fills.set(key, fill);
     }
     return fill;
   }
 }
 
+interface Rulers {
+  readonly plain: TextRuler;
+  readonly bold: TextRuler;
+}
+
 /** Fitted labels per (name, whole pixels of width). */
 class LabelCache {
   #tree: Tree | null = null;
-  readonly #ruler: TextRuler;
+  readonly #rulers: Rulers;
   readonly #labels = new Map<number, string>();
   readonly #names = new Map<number, string>();
   readonly #hashes = new Map<number, number>();
 
-  constructor(ruler: TextRuler) {
-    this.#ruler = ruler;
+  constructor(rulers: Rulers) {
+    this.#rulers = rulers;
   }
 
   use(tree: Tree): void {
@@ -276,11 +317,13 @@ class LabelCache {
     const tree = this.#tree as Tree;
     const name = tree.name[node];
     const width = Math.min(Math.floor(widthPx), 8191);
-    const key = name * 8192 + width;
+    const isBold = tree.kind[node] === Kind.Label;
+    const key = (name * 2 + (isBold ? 1 : 0)) * 8192 + width;
     let label = this.#labels.get(key);
     if (label === undefined) {
       if (this.#labels.size >= MAX_CACHED_LABELS) this.#labels.clear();
-      label = fitLabel(this.#displayed(name), width, (text) => this.#ruler.measure(text));
+      const ruler = isBold ? this.#rulers.bold : this.#rulers.plain;
+      label = fitLabel(this.#displayed(name), width, (text) => ruler.measure(text));
       this.#labels.set(key, label);
     }
     return label;

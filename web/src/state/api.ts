@@ -96,7 +96,8 @@ export class ApiError extends Error {
 export interface Api {
   profileTypes(signal: AbortSignal): Promise<readonly ProfileType[]>;
   labels(query: string, range: Range, signal: AbortSignal): Promise<readonly string[]>;
-  flamegraph(query: string, range: Range, maxNodes: number, signal: AbortSignal): Promise<Flamegraph>;
+  /** `groupBy` empty: not grouped. */
+  flamegraph(query: string, range: Range, maxNodes: number, groupBy: string, signal: AbortSignal): Promise<Flamegraph>;
   timeline(query: string, range: Range, groupBy: string, signal: AbortSignal): Promise<Timeline>;
   top(query: string, range: Range, by: string, limit: number, signal: AbortSignal): Promise<Top>;
 }
@@ -112,8 +113,8 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
     async labels(query, range, signal) {
       return (await get<{ labels: string[] }>("labels", { query, ...range }, signal)).labels;
     },
-    flamegraph: (query, range, maxNodes, signal) =>
-      get("flamegraph", { query, ...range, max_nodes: String(maxNodes) }, signal),
+    flamegraph: (query, range, maxNodes, groupBy, signal) =>
+      get("flamegraph", { query, ...range, max_nodes: String(maxNodes), group_by: groupBy }, signal),
     timeline: (query, range, groupBy, signal) =>
       get("timeline", { query, ...range, group_by: groupBy }, signal),
     top: (query, range, by, limit, signal) =>
@@ -122,8 +123,8 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
 }
 
 /** Where the profile can be fetched in another format. */
-export function exportAddress(query: string, range: Range, format: ExportFormat): string {
-  return address("flamegraph", { query, ...range, format });
+export function exportAddress(query: string, range: Range, groupBy: string, format: ExportFormat): string {
+  return address("flamegraph", { query, ...range, format, group_by: groupBy });
 }
 
 function address(path: string, parameters: Record<string, string>): string {

@@ -42,6 +42,15 @@ export function fixedValue(selector: Selector, label: string): string | null {
   return about.length === 1 && about[0].operator === "=" ? about[0].value : null;
 }
 
+export const SERVICE_LABEL = "service_name";
+
+/** True if the selector leaves one service at most. A text that is only the server's to read counts too. */
+export function pinsService(query: string): boolean {
+  const selector = parseSelector(query);
+  if (!selector) return /[{,]\s*(service_name|"service_name")\s*=\s*["'`]/.test(query);
+  return selector.matchers.some((m) => m.label === SERVICE_LABEL && m.operator === "=");
+}
+
 /** The selector with `label` fixed to `value`, or free if `value` is null. */
 export function withValue(selector: Selector, label: string, value: string | null): Selector {
   const matchers = selector.matchers.filter((m) => m.label !== label);

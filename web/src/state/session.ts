@@ -6,9 +6,9 @@
  */
 import { type Api, ApiError, type Flamegraph, type ProfileType, type Timeline, type Top } from "./api.ts";
 import { Latest } from "./latest.ts";
-import { formatSelector, parseSelector, withValue } from "./selector.ts";
+import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selector.ts";
 import { isRelative } from "./time.ts";
-import { DEFAULT_VIEW, type View, viewFromSearch, viewToSearch } from "./view.ts";
+import { DEFAULT_VIEW, graphGroup, type View, viewFromSearch, viewToSearch } from "./view.ts";
 
 export interface Environment {
   /** The query part of the address, with its question mark. */
@@ -108,7 +108,7 @@ export class Session {
 
   /** Changes the view. `push` makes a step that the back button undoes, `replace` does not. */
   navigate(change: Partial<View>, how: "push" | "replace" = "push"): void {
-    const view = { ...this.#snapshot.view, ...change };
+    const view = regrouped(this.#snapshot.view, { ...this.#snapshot.view, ...change });
     const before = viewToSearch(this.#snapshot.view);
     const after = viewToSearch(view);
     if (before === after) return;
@@ -137,9 +137,17 @@ export class Session {
     const range = { from: view.from, until: view.until };
     const key = JSON.stringify([view.query, range]);
     const maxNodes = view.allNodes ? 0 : DEFAULT_MAX_NODES;
-    this.#ask("flamegraph", `${key}${maxNodes}`, (signal) =>
-      this.#api.flamegraph(view.query, range, maxNodes, signal),
-    );
+    const graphBy = graphGroup(view);
+    this.#ask("flamegraph", JSON.stringify([key, maxNodes, graphBy]), async (signal) => {
+      try {
+        return await this.#api.flamegraph(view.query, range, maxNodes, graphBy, signal);
+      } catch (error) {
+        // A fleet of more services than the server groups by: nobody asked for groups, so go without.
+        const tooMany = error instanceof ApiError && error.status === 413 && view.graphBy === null && graphBy !== "";
+        if (!tooMany) throw error;
+        return await this.#api.flamegraph(view.query, range, maxNodes, "", signal);
+      }
+    });
     this.#ask("timeline", `${key}${view.groupBy}`, (signal) =>
       this.#api.timeline(view.query, range, view.groupBy, signal),
     );
@@ -167,7 +175,8 @@ export class Session {
       old.from === view.from &&
       old.until === view.until &&
       old.allNodes === view.allNodes &&
-      old.groupBy === view.groupBy;
+      old.groupBy === view.groupBy &&
+      graphGroup(old) === graphGroup(view);
     if (!sameData) this.refresh();
   }
 
@@ -218,10 +227,17 @@ export class Session {
   }
 }
 
+/** A zoom begins with the box of a label while the graph is grouped, and with a function while it is not. */
+function regrouped(old: View, view: View): View {
+  const [before, after] = [graphGroup(old), graphGroup(view)];
+  if (before === after || view.zoom !== old.zoom) return view;
+  return { ...view, zoom: after === "" ? view.zoom.slice(1) : [] };
+}
+
 /** The selection without its matchers on the service: what the service menu offers. */
 export function withoutService(query: string): string {
   const selector = parseSelector(query);
-  return selector ? formatSelector(withValue(selector, "service_name", null)) : DEFAULT_VIEW.query;
+  return selector ? formatSelector(withValue(selector, SERVICE_LABEL, null)) : DEFAULT_VIEW.query;
 }
 
 function asApiError(error: unknown): ApiError {

@@ -4,6 +4,7 @@
  * Reading is forgiving, because links are cut and edited by hand: what cannot be read becomes its default.
  */
 import type { Range } from "./api.ts";
+import { pinsService, SERVICE_LABEL } from "./selector.ts";
 import { DEFAULT_RANGE, isTime } from "./time.ts";
 
 export type Pane = "both" | "graph" | "table";
@@ -13,7 +14,10 @@ export type Chart = "stacked" | "lines";
 export interface View extends Range {
   /** Selector text as the user wrote it. */
   readonly query: string;
+  /** The label that the timeline is grouped by; empty: by none. */
   readonly groupBy: string;
+  /** The label that the flame graph is grouped by; empty: by none; null: what suits the selector. */
+  readonly graphBy: string | null;
   readonly search: string;
   /** Keys of the frames from the root's child down to the zoomed frame; see layout's paths. */
   readonly zoom: readonly number[];
@@ -27,7 +31,8 @@ export interface View extends Range {
 export const DEFAULT_VIEW: View = {
   ...DEFAULT_RANGE,
   query: "cpu{}",
-  groupBy: "service_name",
+  groupBy: SERVICE_LABEL,
+  graphBy: null,
   search: "",
   zoom: [],
   pane: "both",
@@ -35,6 +40,15 @@ export const DEFAULT_VIEW: View = {
   chart: "stacked",
   allNodes: false,
 };
+
+/** The label that the flame graph is grouped by: by service, unless the selector leaves only one. */
+export function graphGroup(view: Pick<View, "query" | "graphBy">): string {
+  return view.graphBy ?? standardGraphGroup(view.query);
+}
+
+export function standardGraphGroup(query: string): string {
+  return pinsService(query) ? "" : SERVICE_LABEL;
+}
 
 /** A zoom deeper than this is cut; the store's own limit on stack depth is lower. */
 const MAX_ZOOM_STEPS = 2048;
@@ -48,6 +62,7 @@ export function viewToSearch(view: View): string {
   set("from", view.from, DEFAULT_VIEW.from);
   set("until", view.until, DEFAULT_VIEW.until);
   set("group", view.groupBy, DEFAULT_VIEW.groupBy);
+  if (view.graphBy !== null) parameters.set("graph", view.graphBy);
   set("search", view.search, "");
   set("zoom", encodeZoom(view.zoom), "");
   set("pane", view.pane, DEFAULT_VIEW.pane);
@@ -69,6 +84,7 @@ export function viewFromSearch(search: string): View {
     from: timesAreFine ? from : DEFAULT_VIEW.from,
     until: timesAreFine ? until : DEFAULT_VIEW.until,
     groupBy: get("group", DEFAULT_VIEW.groupBy),
+    graphBy: parameters.get("graph"),
     search: get("search", ""),
     zoom: decodeZoom(get("zoom", "")),
     pane: oneOf(get("pane", ""), ["both", "graph", "table"], DEFAULT_VIEW.pane),
