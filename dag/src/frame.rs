@@ -172,6 +172,15 @@ pub enum SpecialFrame {
 }
 
 impl SpecialFrame {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 5] = [
+        Self::Truncated,
+        Self::UnwindFailed(UnwindFailure::NoUserStack),
+        Self::UnwindFailed(UnwindFailure::UnknownMapping),
+        Self::UnwindFailed(UnwindFailure::UnreadableFile),
+        Self::UnwindFailed(UnwindFailure::ProcessGone),
+    ];
+
     /// The number that stands for it in ids and on the wire. Never reused.
     #[must_use]
     pub const fn code(self) -> u8 {

@@ -95,6 +95,12 @@ impl LabelTable {
         ix
     }
 
+    /// Where `set` stands, if it is there.
+    #[must_use]
+    pub fn find(&self, set: &LabelSet) -> Option<LabelIx> {
+        self.index.get(set).copied()
+    }
+
     /// The set at `ix`.
     #[must_use]
     pub fn get(&self, ix: LabelIx) -> &LabelSet {

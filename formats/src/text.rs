@@ -6,6 +6,8 @@ use stoker_dag::{BoxIx, BoxKind, CallTree};
 
 /// What stands for a function that has no name at all.
 pub const NO_NAME: &str = "[no name]";
+/// What stands for a stack without any frame.
+pub const NO_STACK: &str = "[no stack]";
 
 /// `name` without what a terminal or a line-based format would obey: control characters and marks
 /// that turn the direction of text become U+FFFD, and an empty name says that it is.

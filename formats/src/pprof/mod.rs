@@ -4,11 +4,24 @@
 //! functions inlined into a location are its further lines. Every stack has two values: the number
 //! of samples, and the value in the profile type's unit.
 
+mod frames;
+mod labels;
+pub(crate) mod legacy;
+mod message;
 pub mod proto;
+mod prune;
+mod read;
+mod samples;
+mod tables;
+mod types;
+mod wire;
 mod write;
 
 use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
 
+pub(crate) use frames::{IMPORT, base_name};
+pub(crate) use message::looks_like;
+pub use read::read;
 pub use write::{message, write};
 
 /// What a pprof file says beside its stacks.

@@ -1,5 +1,4 @@
-//! Collapsed stacks: one line per stack, frames from the outermost on with `;` between them, a
-//! space, the value. Values are in the profile type's unit.
+//! From call tree to lines. Values are in the profile type's unit.
 //!
 //! A stack stands on several lines where functions of one name lie in different modules, which the
 //! format cannot tell apart; whoever reads it sums them.
@@ -8,7 +7,7 @@ use std::io::{self, Write};
 
 use stoker_dag::{BoxIx, CallTree};
 
-use crate::text::{box_name, collapsed_frame};
+use crate::text::{NO_STACK, box_name, collapsed_frame};
 
 /// Writes every stack of `tree` that has a value of its own. The tree is in depth-first order, as
 /// `CallTreeBuilder::finish` gives it.
@@ -60,7 +59,7 @@ fn write_value(
     let end = line.len();
     if line.is_empty() {
         // Samples without any frame.
-        line.push_str("[no stack]");
+        line.push_str(NO_STACK);
     }
     line.push(' ');
     line.push_str(&value.to_string());
