@@ -8,7 +8,10 @@
 mod client;
 mod export;
 mod failure;
+mod local;
+mod output;
 mod query;
+mod record;
 mod source;
 mod table;
 mod up;
@@ -31,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::UpArgs),
+    Record(record::RecordArgs),
     /// Ask a server: top tables, flame graphs, timelines, labels, series
     Query(query::QueryArgs),
     /// Write a profile from a server into a file: .collapsed, .pb.gz, .svg, .json
@@ -44,16 +48,19 @@ enum Command {
 
 fn main() -> ExitCode {
     stoker_agent::symbolize::dispatch_worker();
-    let done = match Cli::parse().command {
-        Command::Up(args) => up::run(&args).map_err(|error| Failure::from_chain(&error)),
-        Command::Query(args) => block_on(query::run(args)),
-        Command::Export(args) => block_on(export::run(args)),
-        Command::Completions { shell } => completions(shell),
+    record::dispatch();
+    let code = match Cli::parse().command {
+        Command::Up(args) => done(up::run(&args).map_err(|error| Failure::from_chain(&error))),
+        Command::Record(args) => record::run(&args),
+        Command::Query(args) => done(block_on(query::run(args))),
+        Command::Export(args) => done(block_on(export::run(args))),
+        Command::Completions { shell } => done(completions(shell)),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    code.unwrap_or_else(|failure| failure.report())
+}
+
+fn done(result: Result<(), Failure>) -> Result<ExitCode, Failure> {
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

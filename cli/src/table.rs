@@ -18,11 +18,24 @@ impl Style {
     /// What suits standard output: colour and width of a terminal, unless `NO_COLOR` or `COLUMNS`
     /// say otherwise.
     pub fn of_stdout() -> Self {
-        let is_terminal = io::stdout().is_terminal();
+        let stdout = io::stdout();
+        Self::of(stdout.is_terminal(), || terminal_size::terminal_size_of(&stdout))
+    }
+
+    /// The same for standard error.
+    pub fn of_stderr() -> Self {
+        let stderr = io::stderr();
+        Self::of(stderr.is_terminal(), || terminal_size::terminal_size_of(&stderr))
+    }
+
+    fn of(
+        is_terminal: bool,
+        size: impl FnOnce() -> Option<(terminal_size::Width, terminal_size::Height)>,
+    ) -> Self {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        let terminal = || size().map(|(width, _)| usize::from(width.0));
         Self {
             width: columns.or_else(|| is_terminal.then(terminal).flatten()),
             colour: is_terminal && !is_set("NO_COLOR") && !is_dumb,

@@ -56,7 +56,8 @@ pub(crate) struct UpArgs {
 /// Runs until Ctrl-C.
 pub(crate) fn run(args: &UpArgs) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log);
-    let filter = filter.with_context(|| format!("--log {:?} is no filter: write info", args.log))?;
+    let filter =
+        filter.with_context(|| format!("--log {:?} is no filter: write info", args.log))?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr())
         && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);

@@ -1,0 +1,8 @@
+//! The toolbox as people use it: real binaries, real programs, real files.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "toolbox/record.rs"]
+mod record;
+#[path = "toolbox/support.rs"]
+mod support;
