@@ -3,59 +3,45 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod daemon;
+mod settings;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use stoker_agent::run::Agent;
-use tokio::signal::unix::{SignalKind, signal};
 
-/// How long the last batches may take to reach the server; what does not waits in the spool.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Exit code for wrong use, and for what cannot run.
+const CANNOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     stoker_agent::symbolize::dispatch_worker();
     let args = args::Args::parse();
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt().with_env_filter(&args.log).with_ansi(colours);
-    log.with_writer(std::io::stderr).init();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let done = match &args.command {
+        None => daemon::run(&args.flags).map(|()| ExitCode::SUCCESS),
+        Some(args::Command::Doctor(doctor)) => examine(doctor),
+    };
+    done.unwrap_or_else(|error| {
+        // Without a standard error nobody is there to be told.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        ExitCode::from(CANNOT_RUN)
+    })
 }
 
-fn run(args: &args::Args) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(sample_until_told(args))
+fn examine(args: &args::DoctorArgs) -> anyhow::Result<ExitCode> {
+    let daemon = args.flags.settings()?.into_daemon()?;
+    let report = stoker_agent::doctor::examine(&daemon.agent);
+    let out = std::io::stdout();
+    let written = match args.json {
+        true => report.write_json(&mut out.lock()),
+        false => report.write_text(&mut out.lock(), out.is_terminal() && use_colours()),
+    };
+    // A reader that went away has seen what it wanted.
+    let _ = written;
+    Ok(ExitCode::from(report.exit_code()))
 }
 
-async fn sample_until_told(args: &args::Args) -> Result<()> {
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let config = args.config();
-    let frequency_hz = config.frequency_hz;
-    let agent = Agent::start(config).await?;
-    tracing::info!(host = agent.host(), source = agent.source().name(), frequency_hz, "sampling");
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    let report = agent.shutdown(PATIENCE).await;
-    tracing::info!(
-        taken = report.tally.taken,
-        counted = report.tally.counted,
-        lost = report.tally.lost,
-        acked = report.shipped.samples_acked,
-        rows = report.shipped.rows_acked,
-        waiting_batches = report.waiting_batches,
-        "stopped"
-    );
-    Ok(())
+/// Whether the person has nothing against colours (no-color.org).
+fn use_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

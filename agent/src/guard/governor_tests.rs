@@ -15,8 +15,7 @@ struct Host {
 
 impl Host {
     fn new(budget: Budget, asked_hz: u32) -> Self {
-        let plan =
-            Plan { step: FrequencyStep(0), naming: true, rest: false, drop_caches: false };
+        let plan = Plan { step: FrequencyStep(0), naming: true, rest: false, drop_caches: false };
         Self { governor: Governor::new(budget, asked_hz), asked_hz, second: 0, used_ns: 0, plan }
     }
 

@@ -35,7 +35,8 @@ impl NamingAllowance {
             return true;
         };
         let most = per_second * i128::from(SAVED_SECONDS);
-        let (then_ns, before_ns) = self.last.replace((now_ns, used_ns)).unwrap_or((now_ns, used_ns));
+        let (then_ns, before_ns) =
+            self.last.replace((now_ns, used_ns)).unwrap_or((now_ns, used_ns));
         let elapsed_ns = i128::from(now_ns.saturating_sub(then_ns));
         let earned = per_second * elapsed_ns / 1_000_000_000;
         let spent = i128::from(used_ns.saturating_sub(before_ns));

@@ -39,6 +39,6 @@ pub use error::KernelError;
 pub use event::{
     BuildId, Comm, FileId, KernelEvent, Mmap, Sample, SampleFlags, SampleSource, Target,
 };
-pub use preflight::{Check, likely_source, preflight};
+pub use preflight::{Check, frequency as check_frequency, likely_source, preflight};
 pub use sampler::Sampler;
 pub use stats::SamplerStats;

@@ -68,7 +68,10 @@ pub fn likely_source() -> Result<SampleSource, KernelError> {
     best_source(first_cpu()?, 1)
 }
 
-/// An error where the kernel would not sample this often.
+/// Whether the kernel would sample this often.
+///
+/// # Errors
+/// Where it would not.
 pub fn frequency(asked: u32) -> Result<(), KernelError> {
     let max = number(MAX_RATE).unwrap_or(100_000);
     if (1..=max).contains(&asked) { Ok(()) } else { Err(KernelError::Frequency { asked, max }) }

@@ -114,7 +114,13 @@ impl Sampling {
     /// called between [`Self::pause`] with a drain and a flush behind it.
     pub(super) fn resume(&mut self, rate: Rate) -> Result<bool, KernelError> {
         match (rate, &mut self.sampler) {
-            (Rate::Hz(frequency_hz), Some(sampler)) => sampler.resume(frequency_hz)?,
+            (Rate::Hz(frequency_hz), Some(sampler)) => {
+                if let Err(error) = sampler.resume(frequency_hz) {
+                    self.detach();
+                    self.rate = Rate::Off(Off::Failed);
+                    return Err(error);
+                }
+            }
             (Rate::Hz(frequency_hz), None) => {
                 self.rate = Rate::Off(Off::Failed);
                 self.attach(frequency_hz)?;

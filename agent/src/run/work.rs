@@ -54,7 +54,8 @@ impl Work {
 
     /// Every series carries these from now on.
     pub(super) fn set_labels(&mut self, labels: &[(String, String)]) {
-        let shared = |(name, value): &(String, String)| (name.as_str().into(), value.as_str().into());
+        let shared =
+            |(name, value): &(String, String)| (name.as_str().into(), value.as_str().into());
         self.own_labels = labels.iter().map(shared).collect();
         self.labels.clear();
     }

@@ -152,12 +152,7 @@ pub enum ShipError {
     Spool(#[from] SpoolError),
 }
 
-async fn run(
-    endpoint: Endpoint,
-    server: String,
-    hello: proto::Hello,
-    shared: Arc<Shared>,
-) {
+async fn run(endpoint: Endpoint, server: String, hello: proto::Hello, shared: Arc<Shared>) {
     let mut backoff = Backoff::default();
     let mut was_up = true;
     loop {

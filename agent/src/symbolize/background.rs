@@ -74,6 +74,10 @@ impl Shared {
         self.work.notify_all();
     }
 
+    fn is_stopping(&self) -> bool {
+        self.lock().stopping
+    }
+
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
         self.work.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
     }
@@ -172,7 +176,7 @@ fn answer(shared: &Shared, runner: &mut Runner, job: &Job) -> Option<Outcome> {
         let running = runner.ensure_worker();
         shared.publish(runner);
         if running {
-            match runner.attempt(job) {
+            match runner.attempt(job, || shared.is_stopping()) {
                 Outcome::Again => {}
                 outcome => return Some(outcome),
             }

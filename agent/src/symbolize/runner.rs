@@ -95,8 +95,9 @@ impl Runner {
         }
     }
 
-    /// One attempt at a job.
-    pub(super) fn attempt(&mut self, job: &Job) -> Outcome {
+    /// One attempt at a job. A worker that ends because `is_over` did nothing wrong, nor did the
+    /// file.
+    pub(super) fn attempt(&mut self, job: &Job, is_over: impl Fn() -> bool) -> Outcome {
         let trust = self.quarantine.trust(&job.image);
         let Some(worker) = self.worker.as_mut() else { return Outcome::Again };
         let request = Request {
@@ -115,7 +116,7 @@ impl Runner {
                 self.counted.requests_refused += 1;
                 Outcome::Refused
             }
-            Err(Failure::Retired) => {
+            Err(failure) if failure == Failure::Retired || is_over() => {
                 self.worker = None;
                 self.pause = PAUSE_MIN;
                 Outcome::Again

@@ -82,7 +82,7 @@ fn the_frequency_changes_between_two_drains() {
     let often = take(&mut sampler);
     assert!((50..=110).contains(&often.len()), "{} samples at 99 Hz", often.len());
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(take(&mut sampler), [], "paused");
+    assert!(take(&mut sampler).is_empty(), "paused");
     sampler.resume(10).unwrap();
     std::thread::sleep(Duration::from_secs(2));
     sampler.pause().unwrap();
