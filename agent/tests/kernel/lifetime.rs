@@ -55,6 +55,24 @@ fn killing_a_sampler_leaves_nothing_behind() {
     assert!(soon(|| !programs.keys().any(|id| is_loaded(*id))), "still loaded: {programs:?}");
 }
 
+#[test]
+fn killing_the_daemon_leaves_nothing_behind() {
+    let Some(_turn) = can_sample("killing_the_daemon_leaves_nothing_behind") else { return };
+    let state = tempfile::tempdir().unwrap();
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_stoker-agent"))
+        .args(["--server", "http://127.0.0.1:1", "--state-dir"])
+        .arg(state.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(soon(|| !program_ids(daemon.id()).is_empty()), "the daemon does not start");
+    let programs = program_ids(daemon.id());
+    assert!(programs.keys().all(|id| is_loaded(*id)));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(soon(|| !programs.keys().any(|id| is_loaded(*id))), "still loaded: {programs:?}");
+}
+
 /// The process that `killing_a_sampler_leaves_nothing_behind` kills.
 #[test]
 #[ignore = "runs for a minute; started by another test"]
