@@ -133,6 +133,32 @@ async function findBox(page) {
   throw new Error("no box between 2 % and 90 % of the width was found");
 }
 
+/** A label box that is wide enough to hit. */
+async function findLabel(page) {
+  const bounds = await graph(page).boundingBox();
+  for (let part = 0.03; part < 1; part += 0.04) {
+    const at = { x: bounds.x + bounds.width * part, y: bounds.y + 30 };
+    await page.mouse.move(at.x, at.y);
+    await page.waitForTimeout(40);
+    const card = page.locator(".card");
+    if ((await card.count()) === 0) continue;
+    const found = /^service_name = (.+)$/.exec(await card.locator(".card-name").innerText());
+    const share = Number.parseFloat((await card.locator("dd .share").first().innerText()).replace(/[<>]/g, ""));
+    if (found && share > 4) return { ...at, service: found[1], share };
+  }
+  throw new Error("no box of a service wider than 4 % was found");
+}
+
+const groupMenu = (page) => page.getByLabel("Group the flame graph by");
+
+/** True if anything is painted on the canvas that follows the mouse. */
+const marked = (page) =>
+  page.locator(".flame canvas.overlay").evaluate((canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value !== 0);
+  });
+
 const page = await newPage();
 let box;
 
@@ -162,6 +188,69 @@ if (alive) {
     await plot.waitFor();
     assert(Number(await plot.getAttribute("data-steps")) > 0, "no steps");
     return `${await plot.getAttribute("data-steps")} steps, ${await plot.getAttribute("data-groups")} groups`;
+  });
+
+  await check("the end of a live timeline is shown as still filling, a fixed one is not", async () => {
+    const plot = page.locator(".plot");
+    assert(Number(await plot.getAttribute("data-unsettled")) > 0, "nothing is marked as filling");
+    const until = Math.floor(Date.now() / 10_000) * 10 - 10;
+    const other = await newPage();
+    await other.goto(`${base}/?from=${until - 600}&until=${until}`);
+    await other.locator(".plot").waitFor();
+    equal(await other.locator(".plot").getAttribute("data-unsettled"), "0", "filling steps of a fixed range");
+    await other.context().close();
+  });
+
+  await check("the legend stays inside the page and hides nothing", async () => {
+    for (const width of [1360, 700, 360]) {
+      await page.setViewportSize({ width, height: 860 });
+      await page.waitForTimeout(200);
+      const { seen, all, more, right } = await page.locator(".timeline").evaluate((timeline) => {
+        const items = [...timeline.querySelectorAll(".legend > li")];
+        const seen = items.filter((item) => item.offsetTop === items[0].offsetTop);
+        const text = timeline.querySelector(".legend-more")?.innerText ?? "";
+        return { seen: seen.length, all: items.length, more: Number.parseInt(text.replace("+", ""), 10) || 0, right: Math.max(...seen.map((item) => item.getBoundingClientRect().right)) };
+      });
+      equal(seen + more, all, `entries at ${width} px`);
+      assert(right <= width, `the legend ends at ${right} of ${width} px`);
+    }
+    await page.setViewportSize({ width: 1360, height: 860 });
+  });
+
+  await check("the graph is grouped by service, in the chart's colours", async () => {
+    const seen = await drawn(page, "no groups", (p) => Number(p.groups) > 0);
+    const label = await findLabel(page);
+    const [colour, legend] = await Promise.all([
+      graph(page).evaluate((canvas, at) => {
+        const bounds = canvas.getBoundingClientRect();
+        const ratio = canvas.width / bounds.width;
+        const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(canvas, -(at.x - bounds.x) * ratio, -23 * ratio);
+        const [r, g, b] = copy.getImageData(0, 0, 1, 1).data;
+        return `rgb(${r}, ${g}, ${b})`;
+      }, label),
+      page.locator(".legend > li").evaluateAll((all, name) => {
+        const entry = all.find((item) => item.querySelector(".name")?.textContent === name);
+        return entry ? getComputedStyle(entry.querySelector(".swatch")).backgroundColor : "";
+      }, label.service),
+    ]);
+    if (legend !== "") equal(colour, legend, `colour of ${label.service}`);
+    return `${seen.groups} services; ${label.service}: ${label.share} %`;
+  });
+
+  await check("the group changes by keyboard, is in the address, and back undoes it", async () => {
+    await groupMenu(page).focus();
+    await page.keyboard.type("none");
+    await drawn(page, "still grouped", (p) => p.groups === "0");
+    equal(new URL(page.url()).searchParams.get("graph"), "", "group in the address");
+    await groupMenu(page).selectOption("host");
+    await drawn(page, "not grouped by host", (p) => Number(p.groups) > 0);
+    await page.goBack();
+    await drawn(page, "back did not ungroup", (p) => p.groups === "0");
+    await page.goBack();
+    await drawn(page, "back did not group by service", (p) => Number(p.groups) > 0);
+    assert(!new URL(page.url()).searchParams.has("graph"), "the standard group is in the address");
+    await page.evaluate(() => document.activeElement?.blur());
   });
 
   await check("the table lists functions with shares", async () => {
@@ -209,6 +298,14 @@ if (alive) {
     box = await findBox(page);
     const card = await page.locator(".card").innerText();
     for (const word of ["Total", "Self", "Kind", "%"]) assert(card.includes(word), `no ${word} in the card: ${card}`);
+    const before = await pixels(page);
+    assert(await marked(page), "the box under the mouse is not marked");
+    await page.mouse.move(5, 5);
+    await page.waitForTimeout(100);
+    assert(!(await marked(page)), "a mark stays behind");
+    assert((await pixels(page)) === before, "hovering redrew the picture itself");
+    await page.mouse.move(box.x, box.y);
+    await page.locator(".card").waitFor();
     await shoot(page, "hover-light");
     return `${box.name.slice(0, 60)}: ${box.share} %`;
   });
@@ -263,7 +360,7 @@ if (alive) {
     await field.fill("/(/");
     await page.getByText("Not a regular expression yet.").waitFor();
     await field.fill("/./");
-    await drawn(page, "/./ does not match every frame", (p) => Number(p.matchedFrames) === Number(p.nodes) - 1);
+    await drawn(page, "/./ does not match every function, or labels too", (p) => Number(p.matchedFrames) === Number(p.nodes) - 1 - Number(p.groups));
     await field.fill("no such function anywhere");
     await page.locator("#search-result strong").filter({ hasText: /^(≥ )?0 %$/ }).waitFor();
     await page.keyboard.press("Escape");
@@ -321,33 +418,38 @@ if (alive) {
     // The last windows of the range may still be on their way: a picture is final when they are there.
     const finalAtMs = Number((await picture(page)).untilMs) + SETTLED_MS;
     await page.waitForTimeout(Math.max(0, finalAtMs - Date.now()));
-    await page.reload();
-    await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
-    const spot = await findBox(page);
-    await page.mouse.click(spot.x, spot.y);
-    await drawn(page, "no zoom", (p) => p.zoom !== "");
-    await page.getByLabel("Search frames").fill("/[aeiou]/i");
-    await drawn(page, "no search", (p) => Number(p.matchedFrames) > 0);
-    await page.mouse.move(5, 5);
-    await page.evaluate(() => document.activeElement?.blur());
-    await still(page);
-    await page.getByRole("button", { name: "Copy link" }).click();
-    await page.getByText("Link copied.").waitFor();
-    const link = await page.evaluate(() => navigator.clipboard.readText());
-    const parameters = new URL(link).searchParams;
-    for (const time of ["from", "until"]) assert(/^\d+$/.test(parameters.get(time) ?? ""), `${time} is not absolute in ${link}`);
-    const mine = await picture(page);
-    const other = await newPage();
-    await other.goto(link);
-    await drawn(other, "the link draws something else", (p) => p.picture === mine.picture);
-    await still(other);
-    const theirs = await picture(other);
-    for (const fact of ["nodes", "total", "boxes", "picture", "zoom", "zoomDepth", "matchedFrames", "fromMs", "untilMs"]) {
-      equal(theirs[fact], mine[fact], fact);
+    const start = page.url();
+    let link = "";
+    for (const group of [null, "host"]) {
+      await page.goto(`${start}${group === null ? "" : `&graph=${group}`}`);
+      await drawn(page, "no graph", (p) => Number(p.nodes) > 3 && Number(p.groups) > 0);
+      const spot = await findBox(page);
+      await page.mouse.click(spot.x, spot.y);
+      await drawn(page, "no zoom", (p) => p.zoom !== "");
+      await page.getByLabel("Search frames").fill("/[aeiou]/i");
+      await drawn(page, "no search", (p) => Number(p.matchedFrames) > 0);
+      await page.mouse.move(5, 5);
+      await page.evaluate(() => document.activeElement?.blur());
+      await still(page);
+      await page.getByRole("button", { name: "Copy link" }).click();
+      await page.getByText("Link copied.").waitFor();
+      link = await page.evaluate(() => navigator.clipboard.readText());
+      const parameters = new URL(link).searchParams;
+      for (const time of ["from", "until"]) assert(/^\d+$/.test(parameters.get(time) ?? ""), `${time} is not absolute in ${link}`);
+      equal(parameters.get("graph"), group, "group in the link");
+      const mine = await picture(page);
+      const other = await newPage();
+      await other.goto(link);
+      await drawn(other, "the link draws something else", (p) => p.picture === mine.picture);
+      await still(other);
+      const theirs = await picture(other);
+      for (const fact of ["nodes", "groups", "total", "boxes", "picture", "zoom", "zoomDepth", "matchedFrames", "fromMs", "untilMs"]) {
+        equal(theirs[fact], mine[fact], fact);
+      }
+      assert((await pixels(other)) === (await pixels(page)), "the pixels differ");
+      equal(await other.locator("#search-result").innerText(), await page.locator("#search-result").innerText(), "matched share");
+      await other.context().close();
     }
-    assert((await pixels(other)) === (await pixels(page)), "the pixels differ");
-    equal(await other.locator("#search-result").innerText(), await page.locator("#search-result").innerText(), "matched share");
-    await other.context().close();
     return `${link.length} characters`;
   });
 
@@ -361,7 +463,18 @@ if (alive) {
     await page.waitForFunction(() => (new URL(location.href).searchParams.get("query") ?? "").includes("service_name="));
     const narrowed = await drawn(page, "the graph did not change", (p) => p.total !== whole.total && Number(p.total) > 0);
     assert((await page.getByLabel("Selector").inputValue()).includes(value.slice(1)), "the selector does not name the service");
+    equal(narrowed.groups, "0", "groups of one service");
     return `${value.slice(1)}: ${narrowed.nodes} frames`;
+  });
+
+  await check("a double click on a service's box shows only that service", async () => {
+    await page.goto(`${base}/`);
+    const whole = await drawn(page, "no graph", (p) => Number(p.groups) > 0);
+    const label = await findLabel(page);
+    await page.mouse.dblclick(label.x, label.y);
+    const only = await drawn(page, "the graph is not narrowed", (p) => p.groups === "0" && p.zoom === "" && Number(p.total) > 0 && p.total !== whole.total);
+    equal(new URL(page.url()).searchParams.get("query"), `cpu{service_name="${label.service}"}`, "selector");
+    return `${label.service}: ${only.nodes} frames`;
   });
 
   await check("a wrong selector gets the server's message and hint, and is not asked again", async () => {
@@ -395,6 +508,7 @@ if (alive) {
       const link = links.find((href) => href.includes(`format=${format}`));
       assert(link, `no ${format}`);
       assert(/from=\d+&until=\d+/.test(link), `${format} is not of a fixed range`);
+      assert(link.includes("group_by=service_name"), `${format} is not grouped as the graph is`);
       const status = await page.evaluate(async (href) => (await fetch(href)).status, link);
       equal(status, 200, `status of ${format}`);
     }

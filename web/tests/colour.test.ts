@@ -65,12 +65,13 @@ describe("stability", () => {
     );
   });
 
-  it("gives up to twelve groups twelve colours, whatever their order", () => {
+  it("gives up to twelve groups twelve colours, which the heavier keep when lighter ones come and go", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.string(), { maxLength: 12 }), (groups) => {
         const slots = chartSlots(groups);
         expect(new Set(slots.values()).size).toBe(groups.length);
-        expect(chartSlots(groups.toReversed())).toEqual(slots);
+        const heavier = groups.slice(0, groups.length >> 1);
+        for (const [group, slot] of chartSlots(heavier)) expect(slots.get(group)).toBe(slot);
       }),
     );
   });

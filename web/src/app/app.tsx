@@ -203,7 +203,7 @@ export function App({ session }: { session: Session }) {
       </div>
       <main class={`main ${flamegraph.stale && !blocking ? "stale" : ""}`} aria-busy={flamegraph.stale}>
         {blocking ? (
-          <ErrorState error={blocking} onRetry={() => session.refresh()} />
+          <ErrorState error={blocking} onRetry={() => session.refresh()} onUngroup={graphBy === "" ? null : () => session.navigate({ graphBy: "" })} />
         ) : !answer ? (
           <Notice kind="loading" title="Loading…" />
         ) : empty || !tree ? (

@@ -92,7 +92,8 @@ interface QueryProps {
 export function QueryInput({ query, error, onQuery }: QueryProps) {
   const [text, setText] = useState(query);
   useEffect(() => setText(query), [query]);
-  const wrong = error !== null && !error.passing ? error : null;
+  // What is too large is not the selector's fault; the place of the graph says what to do.
+  const wrong = error !== null && !error.passing && error.status !== 413 ? error : null;
   return (
     <form
       class="query"

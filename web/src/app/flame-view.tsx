@@ -196,11 +196,15 @@ function FrameCard({ facts, x, y }: { facts: FrameFacts; x: number; y: number })
             </dd>
           </>
         )}
-        <dt>Kind</dt>
-        <dd>
-          {facts.kind}
-          {facts.inlined && ", inlined"}
-        </dd>
+        {!facts.isLabel && (
+          <>
+            <dt>Kind</dt>
+            <dd>
+              {facts.kind}
+              {facts.inlined && ", inlined"}
+            </dd>
+          </>
+        )}
       </dl>
       {facts.isLabel && <p class="muted">A click zooms, a double click shows only this.</p>}
     </div>

@@ -1,6 +1,6 @@
 /** What stands in place of the graph when there is none, and what must be said beside it. */
 import type { ComponentChildren } from "preact";
-import type { ApiError, Flamegraph } from "../state/index.ts";
+import { type ApiError, type Flamegraph, WINDOW_MS } from "../state/index.ts";
 import type { Covered } from "./series.ts";
 import { formatClock, formatCount, formatDuration, formatRange, formatShare, formatRate, formatValue, perTime, rateUnit } from "./format.ts";
 
@@ -48,7 +48,8 @@ export function EmptyState({ filtered, live, onWiden, onUnfilter }: EmptyProps) 
   );
 }
 
-export function ErrorState({ error, onRetry }: { error: ApiError; onRetry(): void }) {
+/** `onUngroup`: there where the graph is grouped by a label that was asked for. */
+export function ErrorState({ error, onRetry, onUngroup }: { error: ApiError; onRetry(): void; onUngroup: (() => void) | null }) {
   return (
     <Notice kind="error" title={error.message}>
       {error.hint !== "" && (
@@ -61,6 +62,11 @@ export function ErrorState({ error, onRetry }: { error: ApiError; onRetry(): voi
         <button type="button" class="primary" onClick={onRetry}>
           Ask again
         </button>
+        {onUngroup && error.status === 413 && (
+          <button type="button" onClick={onUngroup}>
+            Show it without groups
+          </button>
+        )}
       </p>
     </Notice>
   );
@@ -87,7 +93,7 @@ export function StatusBar({ answer, covered, nodes, allNodes, answeredAtMs, fail
     <footer class="status" data-lost={lost} data-samples={answer.samples}>
       <span>
         <b>{formatValue(answer.total, answer.unit)}</b>
-        {answer.unit === "nanoseconds" ? " CPU" : ""} in {formatDuration(durationMs)}
+        {answer.unit === "nanoseconds" ? " CPU" : ""} in {formatDuration(Math.ceil(durationMs / WINDOW_MS) * WINDOW_MS)}
         {since && ` (data begin at ${formatClock(since.fromMs)})`}
       </span>
       <span>

@@ -227,7 +227,7 @@ function options(element: HTMLElement, latest: { readonly current: PlotProps }):
   return {
     width: Math.max(100, element.clientWidth),
     height: HEIGHT_PX,
-    padding: [8, 20, 0, 0],
+    padding: [8, 28, 0, 0],
     drawOrder: ["series", "axes"] as unknown as uPlot.DrawOrderKey[],
     legend: { show: false },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },

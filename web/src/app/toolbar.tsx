@@ -121,13 +121,13 @@ export function GraphGroup({ value, labels, onGroup }: GroupProps) {
     <label class="inline group-by">
       <span>Group</span>
       <select aria-label="Group the flame graph by" value={value} onChange={(event) => onGroup(event.currentTarget.value)}>
-        <option value={SERVICE_LABEL}>service</option>
-        <option value="host">host</option>
+        <option value={SERVICE_LABEL}>by service</option>
+        <option value="host">by host</option>
         <option value="">none</option>
-        {!known && <option value={value}>{displayName(value, 40)}</option>}
+        {!known && <option value={value}>by {displayName(value, 40)}</option>}
         {others.map((label) => (
           <option key={label} value={label}>
-            {displayName(label, 40)}
+            by {displayName(label, 40)}
           </option>
         ))}
       </select>

@@ -114,20 +114,38 @@ export function groupColours(theme: Theme, names: readonly string[]): Map<string
   return new Map([...slots].map(([name, slot]) => [name, chartColour(theme, slot)]));
 }
 
+/** How far apart in degrees the hues of two groups should be, as long as there are hues left. */
+const HUES_APART = [60, 35, 0];
+
 /**
- * A chart slot per name: the one its hash asks for, the next free one where two ask for the same,
- * so that a service usually keeps its colour while its neighbours come and go.
+ * A chart slot per name: the one its hash asks for, or the next one that looks unlike all that are
+ * taken. Names come in order of weight, so that the heavy ones keep their colour while light ones come
+ * and go.
  */
 export function chartSlots(names: readonly string[]): Map<string, number> {
   const slots = new Map<string, number>();
   const taken = new Set<number>();
-  for (const name of names.toSorted()) {
-    let slot = hashText(name) % CHART_HUES.length;
-    while (taken.has(slot) && taken.size < CHART_HUES.length) slot = (slot + 1) % CHART_HUES.length;
+  for (const name of names) {
+    const slot = freeSlot(hashText(name) % CHART_HUES.length, taken);
     taken.add(slot);
     slots.set(name, slot);
   }
   return slots;
+}
+
+function freeSlot(wanted: number, taken: ReadonlySet<number>): number {
+  for (const apart of HUES_APART) {
+    for (let i = 0; i < CHART_HUES.length; i++) {
+      const slot = (wanted + i) % CHART_HUES.length;
+      if (!taken.has(slot) && [...taken].every((other) => hueDistance(slot, other) >= apart)) return slot;
+    }
+  }
+  return wanted;
+}
+
+function hueDistance(a: number, b: number): number {
+  const distance = Math.abs(CHART_HUES[a] - CHART_HUES[b]);
+  return Math.min(distance, 360 - distance);
 }
 
 export function css(colour: Rgb, alpha = 1): string {
