@@ -1,4 +1,4 @@
-//! Top tables: self and total value by function or by module.
+//! Top tables: self and total value by function, by module or by source file.
 //!
 //! A function's total counts each sample once, however often the function stands on the stack, so
 //! that recursion does not count twice and no total exceeds that of the profile.
@@ -13,14 +13,16 @@ pub enum TopBy {
     Function,
     /// A module; what lies in none is called by its own name.
     Module,
+    /// A source file; what is known to lie in none is called by its module, or by its own name.
+    File,
 }
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopRow {
-    /// Function or module.
+    /// Function, module or file.
     pub name: String,
-    /// The function's module; empty in a table by module.
+    /// The function's module; empty in other tables.
     pub module: String,
     /// Value that ends in it.
     pub self_value: u64,
@@ -58,7 +60,7 @@ struct Table<'a> {
     rows: Vec<TopRow>,
     /// How often each row stands on the path that is being walked.
     on_stack: Vec<u32>,
-    by_label: FxHashMap<(NameIx, NameIx), usize>,
+    by_label: FxHashMap<(NameIx, NameIx, NameIx), usize>,
     by_text: FxHashMap<(String, String), usize>,
 }
 
@@ -76,7 +78,7 @@ impl<'a> Table<'a> {
 
     fn enter(&mut self, at: BoxIx) -> usize {
         let label = self.tree.label[at.at()];
-        let row = match self.by_label.get(&(label.name, label.module)) {
+        let row = match self.by_label.get(&(label.name, label.module, label.file)) {
             Some(&row) => row,
             None => self.row_of(label),
         };
@@ -90,11 +92,13 @@ impl<'a> Table<'a> {
     }
 
     fn row_of(&mut self, label: BoxLabel) -> usize {
-        let (name, module) = (self.tree.names.get(label.name), self.tree.names.get(label.module));
+        let text = |ix| self.tree.names.get(ix);
+        let (name, module, file) = (text(label.name), text(label.module), text(label.file));
         let key = match self.by {
             TopBy::Function => (normalise(name).into_owned(), module.to_owned()),
-            TopBy::Module if module.is_empty() => (name.to_owned(), String::new()),
-            TopBy::Module => (module.to_owned(), String::new()),
+            TopBy::File if !file.is_empty() => (file.to_owned(), String::new()),
+            TopBy::File | TopBy::Module if module.is_empty() => (name.to_owned(), String::new()),
+            TopBy::File | TopBy::Module => (module.to_owned(), String::new()),
         };
         let next = self.rows.len();
         let row = *self.by_text.entry(key.clone()).or_insert(next);
@@ -103,7 +107,7 @@ impl<'a> Table<'a> {
             self.on_stack.push(0);
             self.rows.push(TopRow { name, module, self_value: 0, total: 0 });
         }
-        self.by_label.insert((label.name, label.module), row);
+        self.by_label.insert((label.name, label.module, label.file), row);
         row
     }
 }
@@ -170,7 +174,7 @@ mod tests {
             )
         ) {
             let total: u64 = stacks.iter().map(|(_, value)| value).sum();
-            for by in [TopBy::Function, TopBy::Module] {
+            for by in [TopBy::Function, TopBy::Module, TopBy::File] {
                 let rows = table(&stacks, by);
                 prop_assert_eq!(rows.iter().map(|row| row.2).sum::<u64>(), total);
                 for row in &rows {

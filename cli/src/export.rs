@@ -1,4 +1,4 @@
-//! `stoker export`: a profile from a server into a file of another format.
+//! `stoker export`: files or a selector into a file of another format.
 
 use std::path::PathBuf;
 
@@ -6,46 +6,84 @@ use clap::Args;
 
 use crate::client::ServerArgs;
 use crate::failure::Failure;
-use crate::output::{Format, write_whole};
-use crate::source::{Source, merged_range};
+use crate::files::{Files, Question};
+use crate::output::{Format, check_writable, write_whole};
+use crate::source::{Selection, Source};
+use crate::top::RangeArgs;
 
-/// What `stoker export` takes.
+/// Write files or a selector into a file of another format
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
-    /// A selector, with its range behind @: 'cpu{service_name="api"}@now-2h..now-1h'
-    source: Source,
+    /// Files, a glob, - for standard input, or a selector, with its range behind @
+    #[arg(required = true, value_name = "SOURCE")]
+    source: Vec<String>,
     /// The file to write, or - for standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// The format; the file's extension says it otherwise
     #[arg(long)]
     format: Option<Format>,
-    /// Start of the range [default: now-15m]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    from: Option<String>,
-    /// End of the range [default: now]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "\
+Examples:
   stoker export cpu -o cpu.pb.gz && go tool pprof -top cpu.pb.gz
   stoker export 'cpu{service_name=\"api\"}@now-2h..now-1h' -o api.svg
+  stoker export 'profiles/*.pb.gz' -o all.speedscope.json      many files, summed
+  perf script | stoker export - -o perf.svg                    standard input
   stoker export cpu -o - --format collapsed | sort | head";
 
 /// Runs the command.
 pub async fn run(args: ExportArgs) -> Result<(), Failure> {
     let format = Format::of(&args.output, args.format)?;
-    let range = merged_range(&args.source, args.from.as_deref(), args.until.as_deref())?;
-    let mut parameters =
-        vec![("query", args.source.selector.to_string()), ("format", "pprof".to_owned())];
-    if format == Format::Json {
-        parameters.push(("max_nodes", "0".to_owned()));
-    }
-    parameters.extend(range);
-    let bytes = args.server.open()?.bytes(&["flamegraph"], &parameters).await?;
+    let source = Source::read(&args.source)?;
+    check_writable(&args.output)?;
+    let bytes = match &source {
+        Source::Files(paths) => of_files(&args.range.load(paths)?, format)?,
+        Source::Selection(selection) => args.of_selection(selection, format).await?,
+    };
     write_whole(&args.output, &bytes)
+}
+
+fn of_files(files: &Files, format: Format) -> Result<Vec<u8>, Failure> {
+    match format {
+        Format::Json => Ok(files.answer(Question::Flamegraph(0, None))?.to_string().into_bytes()),
+        format => files.fold()?.write(format),
+    }
+}
+
+impl ExportArgs {
+    async fn of_selection(
+        &self,
+        selection: &Selection,
+        format: Format,
+    ) -> Result<Vec<u8>, Failure> {
+        let range = self.range.parameters(selection)?;
+        let server = self.server.open()?;
+        // What a server does not write is made here out of what it does.
+        let asked = match format {
+            Format::Json => "json",
+            Format::Collapsed => "collapsed",
+            Format::Svg => "svg",
+            _ => "pprof",
+        };
+        let mut parameters =
+            vec![("query", selection.selector.to_string()), ("format", asked.to_owned())];
+        if format == Format::Json {
+            parameters.push(("max_nodes", "0".to_owned()));
+        }
+        parameters.extend(range);
+        let bytes = server.bytes(&["flamegraph"], &parameters).await?;
+        if matches!(format, Format::Json | Format::Collapsed | Format::Svg | Format::Pprof) {
+            return Ok(bytes);
+        }
+        let mut local = Files::of_answer(&bytes, selection.selector.profile_type.as_ref())?;
+        local.title = selection.selector.to_string();
+        local.write(format)
+    }
 }

@@ -23,12 +23,6 @@ impl Failure {
         Self { message: message.into(), hint: hint.into(), is_quiet: false }
     }
 
-    /// A text of which further lines begin with `hint: `.
-    pub fn from_text(text: &str) -> Self {
-        let (message, hint) = text.split_once("\n hint: ").unwrap_or((text, ""));
-        Self::new(message, hint)
-    }
-
     /// An error with its causes, each said once.
     pub fn from_chain(error: &anyhow::Error) -> Self {
         let text = error.chain().fold(String::new(), |said, cause| match cause.to_string() {
@@ -61,8 +55,15 @@ impl Failure {
         ExitCode::from(WRONG)
     }
 
+    /// What is wrong, and what to do.
     #[cfg(test)]
     pub fn text(&self) -> (&str, &str) {
         (&self.message, &self.hint)
     }
+}
+
+/// Says what is worth knowing and no failure.
+pub fn warn(text: &str) {
+    // Without a standard error nobody is there to be told.
+    let _ = writeln!(io::stderr().lock(), "warning: {}", harmless(text));
 }

@@ -8,12 +8,14 @@
 mod client;
 mod export;
 mod failure;
+mod files;
 mod local;
 mod output;
 mod query;
 mod record;
 mod source;
 mod table;
+mod top;
 mod up;
 
 use std::io::{self, Write};
@@ -35,9 +37,8 @@ struct Cli {
 enum Command {
     Up(up::UpArgs),
     Record(record::RecordArgs),
-    /// Ask a server: top tables, flame graphs, timelines, labels, series
     Query(query::QueryArgs),
-    /// Write a profile from a server into a file: .collapsed, .pb.gz, .svg, .json
+    Top(top::TopArgs),
     Export(export::ExportArgs),
     /// Print completions for a shell
     Completions {
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Up(args) => done(up::run(&args).map_err(|error| Failure::from_chain(&error))),
         Command::Record(args) => record::run(&args),
+        Command::Top(args) => done(block_on(top::run(args))),
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),
         Command::Completions { shell } => done(completions(shell)),

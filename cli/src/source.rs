@@ -1,50 +1,104 @@
 //! Sources as people write them: a selector, with its range behind an `@`:
-//! `'cpu{service_name="api"}@now-2h..now-1h'`. Files come later and are refused by name.
+//! `'cpu{service_name="api"}@now-2h..now-1h'`; a file; a glob; or several files.
+//!
+//! What can be read as a selector is one: a file of such a name is written with its folder,
+//! `./cpu`.
 
-use std::path::Path;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 use stoker_server::query::Selector;
 
 use crate::failure::Failure;
 
+/// Where profiles come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A server.
+    Selection(Selection),
+    /// Files, at least one; `-` is standard input.
+    Files(Vec<PathBuf>),
+}
+
 /// A selector and, where it has one, its range; times are read by the server, by its own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct Selection {
     /// Which rows.
     pub selector: Selector,
     /// From and until.
     pub range: Option<(String, String)>,
 }
 
-/// What a wrong source is answered with; clap shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceError(String);
+impl Source {
+    /// Reads one or several words; several must be files.
+    pub fn read<S: AsRef<str>>(words: &[S]) -> Result<Self, Failure> {
+        if let [word] = words {
+            return Self::one(word.as_ref());
+        }
+        let mut files = Vec::new();
+        for word in words {
+            match Self::one(word.as_ref())? {
+                Self::Files(mut found) => files.append(&mut found),
+                Self::Selection(selection) => {
+                    let message = format!("{} stands beside other sources", selection.selector);
+                    return Err(Failure::new(message, "give one selector, or files only"));
+                }
+            }
+        }
+        Ok(Self::Files(files))
+    }
 
-impl std::fmt::Display for SourceError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+    fn one(text: &str) -> Result<Self, Failure> {
+        let wrong = match Selection::read(text) {
+            Ok(selection) => return Ok(Self::Selection(selection)),
+            Err(wrong) => wrong,
+        };
+        let path = Path::new(text);
+        if text == "-" || (path.exists() && !path.is_dir()) {
+            return Ok(Self::Files(vec![path.to_owned()]));
+        }
+        if path.is_dir() {
+            let hint = format!("give its files: '{}/*'", text.trim_end_matches('/'));
+            return Err(Failure::new(format!("{text} is a folder"), hint));
+        }
+        if looks_like_path(text) {
+            let files = expand(text)?;
+            if !files.is_empty() {
+                return Ok(Self::Files(files));
+            }
+            let hint = "give a file, a glob in quotes, or a selector such as \
+                        'cpu{service_name=\"api\"}@now-2h..now-1h'";
+            return Err(Failure::new(format!("there is no file {text}"), hint));
+        }
+        Err(wrong)
     }
 }
 
-impl std::error::Error for SourceError {}
+/// Whether a text that is no selector was meant as a file's name.
+fn looks_like_path(text: &str) -> bool {
+    let before_braces = text.split(['{', '@']).next().unwrap_or_default();
+    before_braces.contains(['/', '.', '*', '?'])
+}
 
-impl FromStr for Source {
-    type Err = SourceError;
+/// The files that a glob means, in order of name.
+pub fn expand(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
+    let found = glob::glob(pattern).map_err(|error| {
+        let message = format!("{pattern:?} is no glob: {}", error.msg);
+        Failure::new(message, "* and ? stand for any characters, [ab] for one of them")
+    })?;
+    let files = found.filter_map(Result::ok).filter(|path| !path.is_dir());
+    Ok(files.collect())
+}
 
-    fn from_str(text: &str) -> Result<Self, SourceError> {
+impl Selection {
+    /// Reads a selector with or without a range.
+    pub fn read(text: &str) -> Result<Self, Failure> {
         let (selector, range) = match range_start(text) {
             Some(at) => (&text[..at], Some(range(&text[at + 1..])?)),
             None => (text, None),
         };
-        match Selector::parse(selector) {
-            Ok(selector) => Ok(Self { selector, range }),
-            Err(_) if Path::new(text).exists() => Err(SourceError(format!(
-                "{text} is a file, and this version reads from servers only: give a selector such \
-                 as 'cpu{{service_name=\"api\"}}'"
-            ))),
-            Err(error) => Err(SourceError(format!("{error}\n hint: {}", error.hint))),
-        }
+        let selector = Selector::parse(selector)
+            .map_err(|error| Failure::new(error.to_string(), error.hint))?;
+        Ok(Self { selector, range })
     }
 }
 
@@ -65,10 +119,10 @@ fn range_start(text: &str) -> Option<usize> {
     None
 }
 
-fn range(text: &str) -> Result<(String, String), SourceError> {
+fn range(text: &str) -> Result<(String, String), Failure> {
     let wrong = || {
         let example = "write it like cpu@now-2h..now-1h; an open end means now";
-        SourceError(format!("{text:?} is no range\n hint: {example}"))
+        Failure::new(format!("{text:?} is no range"), example)
     };
     let (from, until) = text.split_once("..").ok_or_else(wrong)?;
     if from.is_empty() {
@@ -80,7 +134,7 @@ fn range(text: &str) -> Result<(String, String), SourceError> {
 
 /// A range from a source and from flags, which must not both say something.
 pub fn merged_range(
-    source: &Source,
+    source: &Selection,
     from: Option<&str>,
     until: Option<&str>,
 ) -> Result<Vec<(&'static str, String)>, Failure> {
@@ -108,10 +162,10 @@ mod tests {
             ("cpu@now-2h..", "cpu", Some(("now-2h", "now"))),
             ("cpu{a=\"x@y\\\"@\",b=`\\`}@1..2", "cpu{a=\"x@y\\\"@\",b=\"\\\\\"}", Some(("1", "2"))),
         ] {
-            let source: Source = text.parse().unwrap();
-            assert_eq!(source.selector.to_string(), selector);
+            let selection = Selection::read(text).unwrap();
+            assert_eq!(selection.selector.to_string(), selector);
             let wanted = range.map(|(from, until)| (from.to_owned(), until.to_owned()));
-            assert_eq!(source.range, wanted);
+            assert_eq!(selection.range, wanted);
         }
     }
 
@@ -121,17 +175,34 @@ mod tests {
             ("cpu@now-2h", "\"now-2h\" is no range"),
             ("cpu@..now", "is no range"),
             ("cpu{a=b}", "character 7"),
-            ("Cargo.toml", "is a file"),
+            ("nowhere.pb.gz", "there is no file nowhere.pb.gz"),
+            ("nowhere/*.pb.gz", "there is no file"),
+            ("src", "is a folder"),
+            ("src/[", "no glob"),
         ] {
-            let error = text.parse::<Source>().unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
+            let failure = Source::read(&[text]).unwrap_err();
+            assert!(failure.text().0.contains(wanted), "{failure:?}");
         }
+        let failure = Source::read(&["cpu", "Cargo.toml"]).unwrap_err();
+        assert!(failure.text().1.contains("files only"));
+    }
+
+    #[test]
+    fn files_and_globs_are_files() {
+        let files = |words: &[&str]| match Source::read(words) {
+            Ok(Source::Files(files)) => files.len(),
+            other => panic!("{words:?}: {other:?}"),
+        };
+        assert_eq!(files(&["Cargo.toml"]), 1);
+        assert_eq!(files(&["Cargo.toml", "src/main.rs"]), 2);
+        assert_eq!(files(&["src/mai?.rs"]), 1);
+        assert_eq!(files(&["-"]), 1);
     }
 
     #[test]
     fn a_range_is_given_once() {
-        let with: Source = "cpu@1..2".parse().unwrap();
-        let without: Source = "cpu".parse().unwrap();
+        let with = Selection::read("cpu@1..2").unwrap();
+        let without = Selection::read("cpu").unwrap();
         assert!(merged_range(&with, Some("3"), None).is_err());
         let range = merged_range(&without, None, Some("4")).unwrap();
         assert_eq!(range, [("until", "4".to_owned())]);

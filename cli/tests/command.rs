@@ -151,7 +151,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         (&["export", "cpu", "-o", "a.gz"], "no format", "--format"),
         (&["export", "cpu", "-o", "-"], "no extension", "--format"),
         (&["export", "cpu", "-o", missing], "cannot write /nowhere/at/all.svg", "-o"),
-        (&["export", "Cargo.toml", "-o", "a.svg"], "is a file", "selector"),
+        (&["export", "Cargo.toml", "-o", "a.svg"], "Cargo.toml", "pprof"),
         (&["query", "cpu", "--server", "ftp://x"], "http only", "http://localhost:4040"),
         (&["query", "cpu", "--bogus"], "--bogus", "--help"),
     ] {

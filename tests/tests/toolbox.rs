@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "toolbox/files.rs"]
+mod files;
 #[path = "toolbox/record.rs"]
 mod record;
 #[path = "toolbox/support.rs"]

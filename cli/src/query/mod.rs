@@ -1,33 +1,31 @@
-//! `stoker query`: anything that a server answers, as a table for people or as JSON for programs.
+//! `stoker query`: anything that a server answers, of a selector or of files, as a table for people or
+//! as JSON for programs.
 
-mod print;
+pub mod print;
 
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
+use stoker_server::query::{TimelineOptions, time};
 
 use crate::client::ServerArgs;
 use crate::failure::Failure;
-use crate::source::{Source, merged_range};
+use crate::files::Question;
+use crate::source::{Selection, Source};
 use crate::table::Style;
+use crate::top::{By, RangeArgs};
 
-/// What `stoker query` takes.
+/// Ask a server, or files: top tables, flame graphs, timelines, labels, series
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct QueryArgs {
-    /// A selector such as 'cpu{service_name="api"}', with an optional range behind @; or at once what
-    /// to show, of everything
-    #[arg(value_name = "SELECTOR")]
+    /// A selector such as 'cpu{service_name="api"}', with an optional range behind @; a file or a glob
+    /// in quotes; or at once what to show, of everything
+    #[arg(value_name = "SOURCE")]
     first: Option<String>,
     /// What to show
     what: Option<What>,
-    /// Start of the range: now-15m, RFC 3339, or Unix seconds [default: now-15m]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    from: Option<String>,
-    /// End of the range [default: now]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<String>,
     /// Print the server's answer as JSON
     #[arg(long)]
     json: bool,
@@ -43,12 +41,14 @@ pub struct QueryArgs {
     /// timeline: length of a step, such as 30s
     #[arg(long, value_name = "DURATION")]
     step: Option<String>,
-    /// timeline: one group for each value of this label
+    /// timeline, flamegraph: one group for each value of this label
     #[arg(long, value_name = "LABEL")]
     group_by: Option<String>,
     /// values: of which label
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -60,6 +60,7 @@ const EXAMPLES: &str = "Examples:
   stoker query cpu timeline --group-by service_name --from now-1h
   stoker query labels
   stoker query cpu values --label service_name
+  stoker query 'profiles/*.pb.gz' flamegraph                files instead of a server
   stoker query agents --json";
 
 /// What is shown.
@@ -83,43 +84,21 @@ enum What {
     Agents,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum By {
-    Function,
-    Module,
-    Service,
-}
-
-impl By {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Function => "function",
-            Self::Module => "module",
-            Self::Service => "service",
-        }
-    }
-}
-
 /// Runs the command.
 pub async fn run(args: QueryArgs) -> Result<(), Failure> {
     let (source, what) = args.asked()?;
-    let parameters = args.parameters(source.as_ref(), what)?;
-    let label = args.label.as_deref().unwrap_or_default();
-    if what == What::Values && label.is_empty() {
+    if what == What::Values && args.label.is_none() {
         let hint = "add --label service_name; `stoker query labels` lists them";
         return Err(Failure::new("values of which label?", hint));
     }
-    let endpoint: &[&str] = match what {
-        What::Top => &["top"],
-        What::Flamegraph => &["flamegraph"],
-        What::Timeline => &["timeline"],
-        What::Labels => &["labels"],
-        What::Values => &["labels", label, "values"],
-        What::Series => &["series"],
-        What::ProfileTypes => &["profile-types"],
-        What::Agents => &["agents"],
+    let answer = match source {
+        Some(Source::Files(paths)) => {
+            let question = args.question(what)?;
+            args.range.load(&paths)?.answer(question)?
+        }
+        Some(Source::Selection(selection)) => args.ask_server(Some(&selection), what).await?,
+        None => args.ask_server(None, what).await?,
     };
-    let answer: Value = args.server.open()?.json(endpoint, &parameters).await?;
     let text = if args.json { format!("{answer}\n") } else { shown(what, &answer)? };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::from_output)
 }
@@ -136,10 +115,7 @@ fn shown(what: What, answer: &Value) -> Result<String, Failure> {
         What::ProfileTypes => print::profile_types(answer, style),
         What::Agents => print::agents(answer, style),
     };
-    text.map_err(|error| {
-        let message = format!("the server's answer is not as this version knows it: {error}");
-        Failure::new(message, "add --json to see it")
-    })
+    text.map_err(|error| print::unknown(&error))
 }
 
 impl QueryArgs {
@@ -154,18 +130,61 @@ impl QueryArgs {
         {
             return Ok((None, what));
         }
-        let source = first.parse::<Source>();
-        let source = source.map_err(|error| Failure::from_text(&error.to_string()))?;
-        Ok((Some(source), self.what.unwrap_or(What::Top)))
+        Ok((Some(Source::read(&[first])?), self.what.unwrap_or(What::Top)))
+    }
+
+    /// What files are asked.
+    fn question(&self, what: What) -> Result<Question, Failure> {
+        Ok(match what {
+            What::Top => Question::Top(self.by.table(), self.limit),
+            What::Flamegraph => Question::Flamegraph(self.max_nodes, self.group_by.clone()),
+            What::Timeline => Question::Timeline(self.timeline()?),
+            What::Labels => Question::Labels,
+            What::Values => Question::Values(self.label.clone().unwrap_or_default()),
+            What::Series => Question::Series,
+            What::ProfileTypes => Question::ProfileTypes,
+            What::Agents => {
+                return Err(Failure::new("files have no agents", "write `stoker query agents`"));
+            }
+        })
+    }
+
+    fn timeline(&self) -> Result<TimelineOptions, Failure> {
+        let step = self.step.as_deref().map(time::duration).transpose();
+        Ok(TimelineOptions {
+            step: step.map_err(|error| Failure::new(error.message, error.hint))?,
+            group_by: self.group_by.as_deref().map(Into::into),
+            max_groups: self.limit,
+        })
+    }
+
+    async fn ask_server(
+        &self,
+        selection: Option<&Selection>,
+        what: What,
+    ) -> Result<Value, Failure> {
+        let parameters = self.parameters(selection, what)?;
+        let label = self.label.as_deref().unwrap_or_default();
+        let endpoint: &[&str] = match what {
+            What::Top => &["top"],
+            What::Flamegraph => &["flamegraph"],
+            What::Timeline => &["timeline"],
+            What::Labels => &["labels"],
+            What::Values => &["labels", label, "values"],
+            What::Series => &["series"],
+            What::ProfileTypes => &["profile-types"],
+            What::Agents => &["agents"],
+        };
+        self.server.open()?.json(endpoint, &parameters).await
     }
 
     fn parameters(
         &self,
-        source: Option<&Source>,
+        selection: Option<&Selection>,
         what: What,
     ) -> Result<Vec<(&'static str, String)>, Failure> {
         if what == What::Agents {
-            return match source {
+            return match selection {
                 None => Ok(Vec::new()),
                 Some(_) => {
                     Err(Failure::new("agents are not selected", "write `stoker query agents`"))
@@ -174,23 +193,23 @@ impl QueryArgs {
         }
         let needs_type = matches!(what, What::Top | What::Flamegraph | What::Timeline);
         let everything = if needs_type { "cpu" } else { "{}" };
-        let fallback = || everything.parse::<Source>();
-        let source = source.cloned().map_or_else(fallback, Ok);
-        let source = source.map_err(|error| Failure::from_text(&error.to_string()))?;
-        let mut parameters = vec![("query", source.selector.to_string())];
-        parameters.extend(merged_range(&source, self.from.as_deref(), self.until.as_deref())?);
+        let selection = selection.cloned().map_or_else(|| Selection::read(everything), Ok)?;
+        let mut parameters = vec![("query", selection.selector.to_string())];
+        parameters.extend(self.range.parameters(&selection)?);
+        let group_by = self.group_by.clone().map(|value| ("group_by", value));
         match what {
             What::Top => {
                 parameters.push(("by", self.by.as_str().to_owned()));
                 parameters.push(("limit", self.limit.to_string()));
             }
-            What::Flamegraph => parameters.push(("max_nodes", self.max_nodes.to_string())),
+            What::Flamegraph => {
+                parameters.push(("max_nodes", self.max_nodes.to_string()));
+                parameters.extend(group_by);
+            }
             What::Timeline => {
                 parameters.push(("limit", self.limit.to_string()));
-                let optional = [("step", &self.step), ("group_by", &self.group_by)];
-                for (name, value) in optional {
-                    parameters.extend(value.clone().map(|value| (name, value)));
-                }
+                parameters.extend(self.step.clone().map(|value| ("step", value)));
+                parameters.extend(group_by);
             }
             _ => {}
         }

@@ -6,11 +6,18 @@ use serde::Deserialize;
 use serde_json::{Error, Value};
 use stoker_formats::text::harmless;
 
+use crate::failure::Failure;
 use crate::table::{Align, Style, Table, amount, cut, share};
 
 const LEFT: Align = Align::Left;
 const RIGHT: Align = Align::Right;
 const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// An answer that is not as this version knows it.
+pub fn unknown(error: &Error) -> Failure {
+    let message = format!("the server's answer is not as this version knows it: {error}");
+    Failure::new(message, "add --json to see it")
+}
 
 #[derive(Deserialize)]
 struct Top {
@@ -37,6 +44,7 @@ pub fn top(answer: &Value, style: Style) -> Result<String, Error> {
     let name = match &*top.by {
         "module" => "MODULE",
         "service" => "SERVICE",
+        "file" => "FILE",
         _ => "FUNCTION",
     };
     let mut headings =

@@ -89,7 +89,12 @@ pub(super) async fn top(
     let query = params.required_query()?;
     let by = params.choice(
         "by",
-        &[("function", TopBy::Function), ("module", TopBy::Module), ("service", TopBy::Service)],
+        &[
+            ("function", TopBy::Function),
+            ("module", TopBy::Module),
+            ("file", TopBy::File),
+            ("service", TopBy::Service),
+        ],
     )?;
     let limit = params.number("limit", TOP_ROWS)?;
     params.finish()?;

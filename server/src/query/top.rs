@@ -1,4 +1,4 @@
-//! Top tables over a range: by function, by module, or by service.
+//! Top tables over a range: by function, module, source file, or service.
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub enum TopBy {
     Function,
     /// Modules, each counted once per sample.
     Module,
+    /// Source files, each counted once per sample.
+    File,
     /// Values of the label `service_name`.
     Service,
 }
@@ -32,6 +34,7 @@ impl TopBy {
         match self {
             Self::Function => "function",
             Self::Module => "module",
+            Self::File => "file",
             Self::Service => "service",
         }
     }
@@ -39,7 +42,7 @@ impl TopBy {
     /// The table of this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Function, Self::Module, Self::Service];
+        let all = [Self::Function, Self::Module, Self::File, Self::Service];
         all.into_iter().find(|by| by.as_str() == text)
     }
 }
@@ -47,7 +50,7 @@ impl TopBy {
 /// One row of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TopEntry {
-    /// Function, module or service.
+    /// Function, module, file or service.
     pub name: String,
     /// The function's module, else empty.
     pub module: String,
@@ -95,6 +98,7 @@ pub fn top(engine: Engine<'_>, query: &Query, by: TopBy, limit: usize) -> Result
     let table = match by {
         TopBy::Function => by_stack(engine, query, stoker_analysis::TopBy::Function)?,
         TopBy::Module => by_stack(engine, query, stoker_analysis::TopBy::Module)?,
+        TopBy::File => by_stack(engine, query, stoker_analysis::TopBy::File)?,
         TopBy::Service => by_service(engine, query)?,
     };
     let rows_total = table.rows.len();
