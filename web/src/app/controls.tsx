@@ -171,7 +171,7 @@ export function RangeControls({ view, shown, onRange, onWiden }: RangeProps) {
 }
 
 function customLabel(view: View, shown: RangeProps["shown"]): string {
-  if (isRelative(view)) return view.from;
+  if (isRelative(view)) return view.until === "now" ? view.from.replace(/^now-/, "last ") : view.from;
   return shown ? `fixed ${formatDuration(shown.untilMs - shown.fromMs)}` : "fixed";
 }
 

@@ -51,7 +51,8 @@ export function Help({ open, onClose }: { open: boolean; onClose(): void }) {
         <h2>Reading the picture</h2>
         <p>
           Callers stand above, callees below. A box is as wide as its share of the total; what it did itself stays empty below it. Modules keep
-          their colour; orange is the kernel, grey is no function, hatched is the sum of boxes too small to send. Drag across the timeline to
+          their colour; the bold boxes above them are services (or what "Group" says) in the colours of the timeline; orange is the kernel, grey is no function, hatched is the sum of boxes too small to send. The hatched end of the
+          timeline is still filling. Drag across the timeline to
           choose a range.
         </p>
       </div>

@@ -40,7 +40,7 @@ const UNSETTLED_MS = 20_000;
 /** How far behind the clock samples arrive: agents send every second or two. */
 const ARRIVAL_MS = 1_000;
 /** What has arrived of a step in less time than this says nothing about its rate yet. */
-const SHORTEST_MS = 3_000;
+const SHORTEST_MS = 4_000;
 
 /**
  * `nowMs`: when the answer came, if its range is live; null for a fixed range. The end of a live range
