@@ -1,16 +1,19 @@
 //! What profiles mean, pure: from a weighted DAG to the call tree that people look at, and from the
-//! call tree to tables.
+//! call tree to tables and differences.
 //!
 //! Promises, each held by a test: the total of a tree is the sum of the profile's values, to the
 //! unit; the self values of a table sum to the total; a function that calls itself counts once per
-//! sample. Nothing here does I/O. Diffs, error bars and capacity arithmetic will live here too.
+//! sample; a profile differs from itself by nothing. Nothing here does I/O. Error bars and capacity
+//! arithmetic will live here too.
 
 #![forbid(unsafe_code)]
 
+mod diff;
 mod expand;
 mod naming;
 mod top;
 
+pub use diff::{Diff, DiffBy, DiffRow, Values, diff};
 pub use expand::call_tree;
 pub use naming::{LABEL_RUNTIME, Naming};
 pub use top::{TopBy, TopRow, top};

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod diff;
 mod export;
 mod failure;
 mod files;
@@ -39,6 +40,7 @@ enum Command {
     Record(record::RecordArgs),
     Query(query::QueryArgs),
     Top(top::TopArgs),
+    Diff(diff::DiffArgs),
     Export(export::ExportArgs),
     /// Print completions for a shell
     Completions {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Up(args) => done(up::run(&args).map_err(|error| Failure::from_chain(&error))),
         Command::Record(args) => record::run(&args),
+        Command::Diff(args) => done(block_on(diff::run(args))),
         Command::Top(args) => done(block_on(top::run(args))),
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),

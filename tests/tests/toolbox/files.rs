@@ -54,7 +54,10 @@ fn the_top_of_files_and_globs_is_their_sum() {
     for sources in [vec![text(&glob)], vec![text(&a), text(&dir.path().join("b.collapsed"))]] {
         let top = json(&[&["top", "--json"], &sources[..]].concat());
         assert_eq!(top["total"], 135, "{sources:?}");
-        assert_eq!((&top["rows"][0]["name"], &top["rows"][0]["self"]), (&"hot".into(), &100.into()));
+        assert_eq!(
+            (&top["rows"][0]["name"], &top["rows"][0]["self"]),
+            (&"hot".into(), &100.into())
+        );
     }
     let answer = json(&["query", text(&glob), "timeline", "--group-by", "file", "--json"]);
     assert_eq!(answer["groups"].as_array().unwrap().len(), 2);
@@ -171,7 +174,9 @@ fn a_difference_of_two_files_says_what_it_cannot_say() {
     let base = file(dir.path(), "base.collapsed", STACKS);
     let new = file(dir.path(), "new.collapsed", "main;work;hot 50\nmain;fresh 30\nmain;idle 20\n");
     let (printed, _) = done(&mut stoker(&["diff", text(&base), text(&new)]));
-    for word in ["fresh", "+30.00%", "hot", "-20.00%", "no error bars", "nothing can be concluded"] {
+    for word in
+        ["fresh", "+30.00pp", "hot", "-20.00pp", "no error bars", "nothing can be concluded"]
+    {
         assert!(printed.contains(word), "{word:?} is missing: {printed}");
     }
     let diff = json(&["diff", text(&base), text(&new), "--json"]);
