@@ -4,6 +4,7 @@
 //! answers from what the sampling thread publishes each second and never waits for it.
 
 mod metrics;
+mod profile;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,6 +42,7 @@ pub async fn serve(address: SocketAddr, agent: AgentWatcher) -> Result<SocketAdd
     let mut app = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
+        .route("/debug/pprof/profile", get(profile::profile))
         .with_state(agent);
     if bound.ip().is_loopback() {
         app = app.layer(middleware::from_fn(refuse_strange_hosts));

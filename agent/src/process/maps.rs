@@ -15,7 +15,7 @@ use super::binary::Binary;
 use super::event::Inode;
 
 /// Most executable mappings that are kept of one process.
-pub const MAPPINGS_PER_PROCESS_MAX: usize = 4096;
+pub const MAPPINGS_PER_PROCESS_MAX: usize = 8192;
 
 /// How often a file that cannot be read is tried again, over all processes that share the mapping.
 const OPEN_ATTEMPTS_MAX: u8 = 3;

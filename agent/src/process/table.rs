@@ -179,8 +179,9 @@ impl ProcessTable {
 
     /// The process, its mappings read if nobody has told of it yet; `None` when it is gone.
     pub(super) fn ensure(&mut self, pid: u32) -> Option<&mut ProcessEntry> {
-        let known = self.processes.get(&pid);
-        if known.is_none_or(|process| !process.complete) {
+        let known = self.processes.get_mut(&pid);
+        // One that has more mappings than are kept is incomplete again and again.
+        if known.is_none_or(|process| !process.complete && process.may_rescan(Instant::now())) {
             self.read_maps(pid);
         }
         self.processes.get_mut(&pid)
