@@ -190,15 +190,9 @@ if (alive) {
     return `${await plot.getAttribute("data-steps")} steps, ${await plot.getAttribute("data-groups")} groups`;
   });
 
-  await check("the end of a live timeline is shown as still filling, a fixed one is not", async () => {
+  await check("the end of a live timeline is shown as still filling", async () => {
     const plot = page.locator(".plot");
     assert(Number(await plot.getAttribute("data-unsettled")) > 0, "nothing is marked as filling");
-    const until = Math.floor(Date.now() / 10_000) * 10 - 10;
-    const other = await newPage();
-    await other.goto(`${base}/?from=${until - 600}&until=${until}`);
-    await other.locator(".plot").waitFor();
-    equal(await other.locator(".plot").getAttribute("data-unsettled"), "0", "filling steps of a fixed range");
-    await other.context().close();
   });
 
   await check("the legend stays inside the page and hides nothing", async () => {
@@ -410,6 +404,7 @@ if (alive) {
     const seen = await drawn(page, "the graph is not of the brushed range", (p) => Number(p.fromMs) === from);
     const selected = Number(seen.untilMs) - from;
     assert(selected < width * 0.8 && selected > width * 0.6, `${selected} ms of ${width} ms were selected`);
+    await page.locator('.plot[data-unsettled="0"]').waitFor();
     await shoot(page, "brushed-light");
     return `${selected / 1000} s of ${width / 1000} s`;
   });
