@@ -319,6 +319,10 @@ fn rights_that_are_not_needed_are_gone_from_every_thread() {
         assert_eq!(field_of(&path, "NoNewPrivs:"), "1", "{path}");
         assert_eq!(field_of(&path, "Seccomp:"), "2", "{path}");
     }
+    // Its own profile is within what is left.
+    let profile = get(daemon.http, "/debug/pprof/profile?seconds=1").unwrap();
+    assert_eq!(profile.status, 200, "{}", String::from_utf8_lossy(&profile.body));
+    assert!(profile.body.windows(11).any(|text| text == b"nanoseconds"));
     daemon.end();
     let open = Daemon::start(&["--seccomp", "false"]);
     assert_eq!(open.status_field("Seccomp:"), "0");
