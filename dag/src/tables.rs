@@ -83,10 +83,27 @@ impl FrameTable {
 
     /// As [`Self::intern`] for a frame whose id the caller has already computed with [`Frame::id`].
     pub fn intern_with_id(&mut self, id: FrameId, frame: &Frame) -> FrameIx {
-        let next = FrameIx(next_index(self.frames.len()));
+        let ix = self.claim(id);
+        if ix.at() == self.frames.len() {
+            self.frames.push(frame.clone());
+        }
+        ix
+    }
+
+    /// As [`Self::intern_with_id`] for a frame that the caller gives away.
+    pub fn intern_owned(&mut self, id: FrameId, frame: Frame) -> FrameIx {
+        let ix = self.claim(id);
+        if ix.at() == self.frames.len() {
+            self.frames.push(frame);
+        }
+        ix
+    }
+
+    /// The index of the frame with this id; where it is the next, the frame is to be added.
+    fn claim(&mut self, id: FrameId) -> FrameIx {
+        let next = FrameIx(next_index(self.ids.len()));
         let ix = *self.by_id.entry(id).or_insert(next);
         if ix == next {
-            self.frames.push(frame.clone());
             self.ids.push(id);
         }
         ix

@@ -65,6 +65,16 @@ impl ImportedProfile {
         self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.count))
     }
 
+    /// Adds what another profile of this type holds.
+    fn append(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.duration_ns = self.duration_ns.saturating_add(other.duration_ns);
+        self.start = [self.start, other.start].into_iter().flatten().min();
+        if self.period != other.period {
+            self.period = 0;
+        }
+    }
+
     /// The unit of values.
     #[must_use]
     pub fn unit(&self) -> &str {
@@ -217,11 +227,20 @@ impl Imported {
         for &frame in kept {
             node = self.nodes.child(node, frame);
         }
-        if self.nodes.len() > limits.nodes {
-            let (what, limit) = ("nodes of stacks", limits.nodes);
-            return Err(ReadError::TooLarge { what, limit, place: place() });
-        }
+        self.check_nodes(limits, place)?;
         Ok(node)
+    }
+
+    pub(crate) fn check_nodes(
+        &self,
+        limits: &Limits,
+        place: impl Fn() -> Place,
+    ) -> Result<(), ReadError> {
+        if self.nodes.len() <= limits.nodes {
+            return Ok(());
+        }
+        let (what, limit) = ("nodes of stacks", limits.nodes);
+        Err(ReadError::TooLarge { what, limit, place: place() })
     }
 
     /// The index of a label set, or of the empty one where there are too many.
@@ -236,19 +255,23 @@ impl Imported {
         self.attributes.intern(set)
     }
 
-    /// Refuses totals that do not fit, so that no sum over rows ever clips.
-    pub(crate) fn checked(self) -> Result<Self, ReadError> {
-        for (index, profile) in self.profiles.iter().enumerate() {
-            let place = Place::Entry { table: "profile", index, byte: None };
-            let sum = |column: fn(&ImportedRow) -> u64| {
-                profile.rows.iter().try_fold(0u64, |sum, row| sum.checked_add(column(row)))
-            };
-            if sum(|row| row.value).is_none() || sum(|row| row.count).is_none() {
-                let problem = "its values sum to more than 2^64";
-                return Err(ReadError::malformed(self.format, place, problem));
-            }
+    /// Adds a profile, to the one of its type where there is one, and says which it is. Totals that
+    /// do not fit are refused, so that no sum over rows ever clips.
+    pub(crate) fn add(&mut self, profile: ImportedProfile) -> Result<usize, ReadError> {
+        let at = self.find(&profile.profile_type).unwrap_or(self.profiles.len());
+        let (value, count) = self.profiles.get(at).map_or((0, 0), |p| (p.total(), p.samples()));
+        let sum = |start: u64, column: fn(&ImportedRow) -> u64| {
+            profile.rows.iter().try_fold(start, |sum, row| sum.checked_add(column(row)))
+        };
+        if sum(value, |row| row.value).is_none() || sum(count, |row| row.count).is_none() {
+            let place = Place::Entry { table: "profile", index: at, byte: None };
+            return Err(ReadError::malformed(self.format, place, "its values exceed 2^64 - 1"));
         }
-        Ok(self)
+        match self.profiles.get_mut(at) {
+            None => self.profiles.push(profile),
+            Some(held) => held.append(profile),
+        }
+        Ok(at)
     }
 }
 

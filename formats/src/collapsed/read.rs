@@ -43,15 +43,15 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> 
         return Err(nothing(&imported));
     }
     imported.notes.records = rows.len() as u64;
-    imported.profiles.push(ImportedProfile {
+    imported.add(ImportedProfile {
         profile_type,
         kind: ProfileKind::Delta,
         period: 0,
         start: None,
         duration_ns: 0,
         rows,
-    });
-    imported.checked()
+    })?;
+    Ok(imported)
 }
 
 fn nothing(imported: &Imported) -> ReadError {

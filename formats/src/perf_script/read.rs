@@ -219,9 +219,9 @@ impl<'a, 't> Reader<'a, 't> {
         }
         for event in self.events {
             let profile = event.finish(&self.imported.profiles);
-            self.imported.profiles.push(profile);
+            self.imported.add(profile)?;
         }
-        self.imported.checked()
+        Ok(self.imported)
     }
 }
 

@@ -156,7 +156,7 @@ impl<'m, 'a> Frames<'m, 'a> {
                 meanings.push(self.meaning(*line, place, imported)?);
             }
             learn(imported, id, meanings.into());
-            out.push(imported.frames.intern_with_id(id, &frame));
+            out.push(imported.frames.intern_owned(id, frame));
             return Ok(());
         }
         if location.lines.is_empty() {
@@ -231,7 +231,7 @@ impl<'m, 'a> Frames<'m, 'a> {
         if known.is_some() && !meaning.file.is_empty() {
             learn(imported, id, Arc::new([meaning]));
         }
-        Ok(imported.frames.intern_with_id(id, &frame))
+        Ok(imported.frames.intern_owned(id, frame))
     }
 
     fn meaning(

@@ -21,7 +21,7 @@ use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
 
 pub(crate) use frames::{IMPORT, base_name};
 pub(crate) use message::looks_like;
-pub use read::read;
+pub use read::{read, read_into};
 pub use write::{message, write};
 
 /// What a pprof file says beside its stacks.

@@ -17,6 +17,21 @@ use crate::{Format, ReadOptions, gzip};
 /// # Errors
 /// When it is broken, larger than a limit, a difference of two profiles, or a legacy format.
 pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> {
+    let mut imported = Imported::new(Format::Pprof);
+    imported.default = read_into(bytes, options, &mut imported)?;
+    Ok(imported)
+}
+
+/// Reads a pprof into tables that hold others already: profiles of one type become one, which costs
+/// less than reading each by itself and merging. Gives the profile that this file means by default.
+///
+/// # Errors
+/// As [`read`]; no value of the file has been added then.
+pub fn read_into(
+    bytes: &[u8],
+    options: &ReadOptions,
+    imported: &mut Imported,
+) -> Result<usize, ReadError> {
     let input = gzip::inflate(bytes, options.limits.decompressed_bytes)?;
     if input.is_empty() {
         return Err(ReadError::Empty);
@@ -29,24 +44,23 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> 
     if columns.is_empty() {
         return Err(malformed(Place::Byte(input.len()), "it names no value type"));
     }
-    let mut imported = Imported::new(Format::Pprof);
-    imported.default = default;
     for (index, &comment) in message.comments.iter().enumerate() {
         let place = || Place::Entry { table: "comment", index, byte: None };
         imported.comment(message.text(comment, place)?);
     }
-    let mut rows = vec![Vec::new(); columns.len()];
+    let mut rows = vec![Vec::with_capacity(message.samples.len()); columns.len()];
     let tables = Tables::new(&message)?;
     let pruner = Pruner::new(&message)?;
-    Samples::new(&message, &tables, &options.limits, pruner.as_ref(), &mut imported)?.read(
-        &columns,
-        &mut rows,
-        &mut imported,
-    )?;
-    for (column, rows) in columns.into_iter().zip(rows) {
-        imported.profiles.push(profile(&message, column, rows));
+    Samples::new(&message, &tables, &options.limits, pruner.as_ref(), imported)?
+        .read(&columns, &mut rows, imported)?;
+    let mut default_at = 0;
+    for (at, (column, rows)) in columns.into_iter().zip(rows).enumerate() {
+        let added = imported.add(profile(&message, column, rows))?;
+        if at == default {
+            default_at = added;
+        }
     }
-    imported.checked()
+    Ok(default_at)
 }
 
 fn profile(message: &Message<'_>, column: Column, rows: Vec<ImportedRow>) -> ImportedProfile {

@@ -15,8 +15,16 @@ use crate::error::{Place, ReadError};
 use crate::import::{Imported, ImportedRow};
 use crate::limits::Limits;
 
-/// Frames of a location as a range; not made yet when it starts here.
-const NOT_MADE: (u32, u32) = (u32::MAX, u32::MAX);
+/// The frames of a location.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    /// The frame where there is one; where there are several, the first of them in a list.
+    first: u32,
+    frames: u32,
+}
+
+/// No sample has named the location yet.
+const NOT_MADE: Made = Made { first: 0, frames: u32::MAX };
 
 pub(super) struct Samples<'m, 'a> {
     message: &'m Message<'a>,
@@ -24,9 +32,9 @@ pub(super) struct Samples<'m, 'a> {
     limits: &'m Limits,
     pruner: Option<&'m Pruner>,
     frames: Frames<'m, 'a>,
-    /// Frames of all locations, outermost first.
-    made: Vec<FrameIx>,
-    ranges: Vec<(u32, u32)>,
+    made: Vec<Made>,
+    /// Frames of locations that have several, outermost first.
+    lists: Vec<FrameIx>,
     cuts: Vec<Cut>,
     label_sets: FxHashMap<Vec<u8>, LabelIx>,
 }
@@ -49,16 +57,22 @@ impl<'m, 'a> Samples<'m, 'a> {
         imported: &mut Imported,
     ) -> Result<Self, ReadError> {
         let count = message.locations.len();
-        imported.frames.reserve(count);
-        imported.definitions.reserve(count);
+        if imported.nodes.is_empty() {
+            // Nothing is known yet, so that nearly everything will be new. An id takes two bytes in
+            // a file of some size.
+            let bytes: usize = message.samples.iter().map(|sample| sample.len()).sum();
+            imported.nodes.reserve((bytes / 2).min(limits.nodes));
+            imported.frames.reserve(count);
+            imported.definitions.reserve(count);
+        }
         Ok(Self {
             message,
             tables,
             limits,
             pruner,
             frames: Frames::new(message, tables, pruner, limits, imported)?,
-            made: Vec::with_capacity(count),
-            ranges: vec![NOT_MADE; count],
+            made: vec![NOT_MADE; count],
+            lists: Vec::new(),
             cuts: vec![Cut::Stays; if pruner.is_some() { count } else { 0 }],
             label_sets: FxHashMap::default(),
         })
@@ -136,41 +150,83 @@ impl<'m, 'a> Samples<'m, 'a> {
         index: usize,
         imported: &mut Imported,
     ) -> Result<NodeIx, ReadError> {
-        for &location in &sample.locations {
-            if self.ranges[location as usize] == NOT_MADE {
+        if self.pruner.is_some() {
+            self.prune(&mut sample.locations, imported)?;
+        }
+        let mut node = NodeIx::ROOT;
+        let mut depth = 0;
+        for &location in sample.locations.iter().rev() {
+            let mut made = self.made[location as usize];
+            if made.frames == NOT_MADE.frames {
+                made = self.make(location as usize, imported)?;
+            }
+            depth += made.frames as usize;
+            if made.frames == 1 {
+                node = imported.nodes.child(node, FrameIx(made.first));
+                continue;
+            }
+            for &frame in self.list(made) {
+                node = imported.nodes.child(node, frame);
+            }
+        }
+        let place = || self.message.place("sample", index, self.message.samples[index]);
+        if depth > self.limits.stack_depth {
+            stack.clear();
+            for &location in sample.locations.iter().rev() {
+                match self.made[location as usize] {
+                    Made { first, frames: 1 } => stack.push(FrameIx(first)),
+                    made => stack.extend_from_slice(self.list(made)),
+                }
+            }
+            node = imported.leaf(stack, self.limits, place)?;
+        }
+        imported.check_nodes(self.limits, place)?;
+        Ok(node)
+    }
+
+    fn list(&self, made: Made) -> &[FrameIx] {
+        let first = made.first as usize;
+        &self.lists[first..first + made.frames as usize]
+    }
+
+    fn prune(
+        &mut self,
+        locations: &mut Vec<u32>,
+        imported: &mut Imported,
+    ) -> Result<(), ReadError> {
+        for &location in &*locations {
+            if self.made[location as usize].frames == NOT_MADE.frames {
                 self.make(location as usize, imported)?;
             }
         }
-        if self.pruner.is_some() {
-            let cuts = sample.locations.iter().map(|&location| self.cuts[location as usize]);
-            if let Some(kept) = remaining(cuts) {
-                sample.locations.drain(..sample.locations.len() - kept);
-                imported.notes.pruned_stacks += 1;
-            }
+        let cuts = locations.iter().map(|&location| self.cuts[location as usize]);
+        if let Some(kept) = remaining(cuts) {
+            locations.drain(..locations.len() - kept);
+            imported.notes.pruned_stacks += 1;
         }
-        stack.clear();
-        for &location in sample.locations.iter().rev() {
-            let (from, until) = self.ranges[location as usize];
-            stack.extend_from_slice(&self.made[from as usize..until as usize]);
-        }
-        let place = || self.message.place("sample", index, self.message.samples[index]);
-        imported.leaf(stack, self.limits, place)
+        Ok(())
     }
 
-    fn make(&mut self, location: usize, imported: &mut Imported) -> Result<(), ReadError> {
-        let end = |made: &[FrameIx]| {
-            u32::try_from(made.len()).ok().filter(|end| *end != u32::MAX).ok_or_else(|| {
-                let place = Place::Entry { table: "location", index: location, byte: None };
-                ReadError::TooLarge { what: "frames", limit: u32::MAX as usize, place }
-            })
-        };
-        let from = end(&self.made)?;
-        let cut = self.frames.of(location, imported, &mut self.made)?;
+    fn make(&mut self, location: usize, imported: &mut Imported) -> Result<Made, ReadError> {
+        let from = self.lists.len();
+        let cut = self.frames.of(location, imported, &mut self.lists)?;
         if let Some(held) = self.cuts.get_mut(location) {
             *held = cut;
         }
-        self.ranges[location] = (from, end(&self.made)?);
-        Ok(())
+        let index = |at: usize| {
+            let place = Place::Entry { table: "location", index: location, byte: None };
+            let limit = u32::MAX as usize;
+            u32::try_from(at).map_err(|_| ReadError::TooLarge { what: "frames", limit, place })
+        };
+        let made = match self.lists[from..] {
+            [single] => {
+                self.lists.truncate(from);
+                Made { first: single.0, frames: 1 }
+            }
+            _ => Made { first: index(from)?, frames: index(self.lists.len() - from)? },
+        };
+        self.made[location] = made;
+        Ok(made)
     }
 
     fn attributes(

@@ -7,40 +7,32 @@ use super::wire::{Fields, Value, WireError, signed};
 use crate::error::{Place, ReadError};
 use crate::limits::MAX_LINES;
 
-/// From the ids of a file to indices of a table. Ids are mostly 1, 2, 3, …, but need not be.
+/// From the ids of a file to indices of a table. Ids are mostly 1, 2, 3, …, which needs no table at
+/// all, but may be anything.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    /// By id, the index plus one; 0 where there is none.
-    dense: Vec<u32>,
-    sparse: FxHashMap<u64, u32>,
+    /// How many ids there are from 1 on without a gap and in order: each is its index plus one.
+    in_order: u64,
+    others: FxHashMap<u64, u32>,
 }
 
 impl Ids {
-    fn with_capacity(entries: usize) -> Self {
-        Self { dense: vec![0; entries + 1], sparse: FxHashMap::default() }
-    }
-
     /// Says whether the id is new and not 0.
     fn insert(&mut self, id: u64, index: usize) -> bool {
-        let next = u32::try_from(index + 1).expect("tables are bounded far below 2^32");
-        let held = match usize::try_from(id).ok().and_then(|at| self.dense.get_mut(at)) {
-            Some(slot) => slot,
-            None => self.sparse.entry(id).or_insert(0),
-        };
-        let is_new = *held == 0 && id != 0;
-        if is_new {
-            *held = next;
+        if id == self.in_order + 1 && self.others.is_empty() {
+            self.in_order = id;
+            return true;
         }
-        is_new
+        let index = u32::try_from(index).expect("tables are bounded far below 2^32");
+        id > self.in_order && self.others.insert(id, index).is_none()
     }
 
     #[inline]
     pub(super) fn get(&self, id: u64) -> Option<usize> {
-        let held = match usize::try_from(id).ok().and_then(|at| self.dense.get(at)) {
-            Some(&held) => held,
-            None => self.sparse.get(&id).copied().unwrap_or(0),
-        };
-        (held as usize).checked_sub(1)
+        if id.wrapping_sub(1) < self.in_order {
+            return usize::try_from(id - 1).ok();
+        }
+        self.others.get(&id).map(|&index| index as usize)
     }
 }
 
@@ -175,7 +167,7 @@ fn table<T>(
     entries: &[&[u8]],
     parse: impl Fn(&[u8]) -> Result<(u64, T), WireError>,
 ) -> Result<(Vec<T>, Ids), ReadError> {
-    let mut ids = Ids::with_capacity(entries.len());
+    let mut ids = Ids::default();
     let mut parsed = Vec::with_capacity(entries.len());
     for (index, bytes) in entries.iter().enumerate() {
         let place = || message.place(name, index, bytes);

@@ -49,10 +49,7 @@ impl Open {
             node = imported.nodes.child(node, frame);
             self.nodes.push(node);
         }
-        if imported.nodes.len() > limits.nodes {
-            let (what, limit) = ("nodes of stacks", limits.nodes);
-            return Err(ReadError::TooLarge { what, limit, place: place() });
-        }
+        imported.check_nodes(limits, place)?;
         Ok(Some((node, passed)))
     }
 

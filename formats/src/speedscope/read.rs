@@ -43,15 +43,22 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> 
         };
         let reader = ProfileReader { index, profile, frames: &frames, attributes, limits };
         let (rows, duration_ns) = reader.read(&mut imported)?;
-        let at = group(&mut imported, &types[index]);
-        imported.profiles[at].rows.extend(rows);
-        let held = &mut imported.profiles[at].duration_ns;
-        *held = duration_ns.max(*held);
+        // Threads run side by side: their profiles last as long as the longest.
+        let so_far = imported.find(&types[index]).map_or(0, |at| imported.profiles[at].duration_ns);
+        let at = imported.add(ImportedProfile {
+            profile_type: types[index].clone(),
+            kind: ProfileKind::Delta,
+            period: 0,
+            start: None,
+            duration_ns: 0,
+            rows,
+        })?;
+        imported.profiles[at].duration_ns = so_far.max(duration_ns);
         if file.active.is_some_and(|active| active as usize == index) {
             imported.default = at;
         }
     }
-    imported.checked()
+    Ok(imported)
 }
 
 fn not_json(input: &[u8], error: &serde_json::Error) -> ReadError {
@@ -122,21 +129,6 @@ fn factor(unit: &str) -> Option<u64> {
         "seconds" => Some(1_000_000_000),
         _ => None,
     }
-}
-
-fn group(imported: &mut Imported, profile_type: &ProfileType) -> usize {
-    if let Some(at) = imported.find(profile_type) {
-        return at;
-    }
-    imported.profiles.push(ImportedProfile {
-        profile_type: profile_type.clone(),
-        kind: ProfileKind::Delta,
-        period: 0,
-        start: None,
-        duration_ns: 0,
-        rows: Vec::new(),
-    });
-    imported.profiles.len() - 1
 }
 
 struct ProfileReader<'a> {
