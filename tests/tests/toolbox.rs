@@ -4,6 +4,8 @@
 
 #[path = "toolbox/files.rs"]
 mod files;
+#[path = "toolbox/push.rs"]
+mod push;
 #[path = "toolbox/record.rs"]
 mod record;
 #[path = "toolbox/support.rs"]
