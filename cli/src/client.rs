@@ -34,6 +34,17 @@ pub struct Server {
     client: Client,
 }
 
+/// Why something that was sent was not taken.
+#[derive(Debug)]
+pub enum PostError {
+    /// Nobody answers: nothing else will be taken either.
+    Unreachable(Failure),
+    /// Later, perhaps.
+    Busy(Failure),
+    /// Never.
+    Refused(Failure),
+}
+
 #[derive(Deserialize)]
 struct Refusal {
     error: Detail,
@@ -99,6 +110,32 @@ impl Server {
             Failure::new(message, "ask again")
         })?;
         Ok(bytes.to_vec())
+    }
+
+    /// Sends bytes to an endpoint below `/api/v1/`, and gives its answer, read as JSON.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        endpoint: &str,
+        parameters: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Result<T, PostError> {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v1", endpoint]);
+        }
+        let sent = self.client.post(url).query(parameters).body(body).send().await;
+        let response = sent.map_err(|error| PostError::Unreachable(self.unreachable(&error)))?;
+        let status = response.status();
+        if status == reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            return Err(PostError::Busy(self.refused(response).await));
+        }
+        if !status.is_success() {
+            return Err(PostError::Refused(self.refused(response).await));
+        }
+        response.json().await.map_err(|error| {
+            let message = format!("{} does not answer as Stoker does: {error}", self.base);
+            PostError::Refused(Failure::new(message, "is it a Stoker server, of this version?"))
+        })
     }
 
     async fn get(

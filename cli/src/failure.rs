@@ -9,7 +9,7 @@ use stoker_formats::text::harmless;
 const WRONG: u8 = 2;
 
 /// Why a command did not do what it was asked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     message: String,
     hint: String,
@@ -56,7 +56,6 @@ impl Failure {
     }
 
     /// What is wrong, and what to do.
-    #[cfg(test)]
     pub fn text(&self) -> (&str, &str) {
         (&self.message, &self.hint)
     }

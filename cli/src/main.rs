@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod local;
 mod output;
+mod push;
 mod query;
 mod record;
 mod source;
@@ -42,6 +43,7 @@ enum Command {
     Top(top::TopArgs),
     Diff(diff::DiffArgs),
     Export(export::ExportArgs),
+    Push(push::PushArgs),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Top(args) => done(block_on(top::run(args))),
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),
+        Command::Push(args) => block_on(push::run(args)),
         Command::Completions { shell } => done(completions(shell)),
     };
     code.unwrap_or_else(|failure| failure.report())
@@ -68,7 +71,7 @@ fn done(result: Result<(), Failure>) -> Result<ExitCode, Failure> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start: {error}"), ""))?;
     runtime.block_on(work)

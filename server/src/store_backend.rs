@@ -90,6 +90,10 @@ impl Backend for StoreBackend {
         &self.parts
     }
 
+    fn writable(&self) -> Option<TenantParts> {
+        Some(self.parts.clone())
+    }
+
     fn agents(&self) -> Vec<AgentEntry> {
         self.agents.list(&self.parts.tenant).iter().map(entry).collect()
     }

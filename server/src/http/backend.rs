@@ -1,7 +1,7 @@
 //! What the API needs of the rest of the server, as one narrow trait, so that tests run the whole
 //! API over parts in memory.
 
-use crate::query::Parts;
+use crate::query::{Parts, TenantParts};
 
 use super::agents::AgentEntry;
 
@@ -33,6 +33,11 @@ pub struct Metric {
 pub trait Backend: Send + Sync + 'static {
     /// The rows of the tenant that asks.
     fn parts(&self) -> &dyn Parts;
+
+    /// Where what is pushed is stored; `None` where nothing is.
+    fn writable(&self) -> Option<TenantParts> {
+        None
+    }
 
     /// The agents that have sent batches since the server started.
     fn agents(&self) -> Vec<AgentEntry>;

@@ -17,6 +17,9 @@ pub struct ApiError {
     hint: String,
 }
 
+/// What is said of the one endpoint that takes.
+const USE_POST: &str = "use POST";
+
 #[derive(Serialize)]
 struct Body<'a> {
     error: Detail<'a>,
@@ -59,7 +62,7 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("there is no endpoint {path}");
         let hint = "the endpoints are profile-types, labels, labels/{name}/values, series, \
-                    flamegraph, timeline, top and agents, all below /api/v1/";
+                    flamegraph, timeline, top, agents and push, all below /api/v1/";
         Self::new(StatusCode::NOT_FOUND, "unknown_endpoint", message, hint)
     }
 
@@ -67,7 +70,8 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("{path} does not answer {method}");
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        Self::new(status, "method_not_allowed", message, "use GET")
+        let hint = if path == super::PUSH { USE_POST } else { "use GET" };
+        Self::new(status, "method_not_allowed", message, hint)
     }
 
     pub(super) fn busy() -> Self {
@@ -106,7 +110,8 @@ impl IntoResponse for ApiError {
             Body { error: Detail { code: self.code, message: &self.message, hint: &self.hint } };
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            let allow = header::HeaderValue::from_static("GET, HEAD");
+            let allow = if self.hint == USE_POST { "POST" } else { "GET, HEAD" };
+            let allow = header::HeaderValue::from_static(allow);
             response.headers_mut().insert(header::ALLOW, allow);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {

@@ -39,6 +39,11 @@ struct QueryLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PushLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
     code: &'static str,
 }
@@ -51,6 +56,8 @@ pub(super) struct HttpMetrics {
     query_seconds: Family<QueryLabels, Histogram, fn() -> Histogram>,
     query_rows: Counter,
     query_errors: Family<ErrorLabels, Counter>,
+    pushes: Family<PushLabels, Counter>,
+    pushed_samples: Counter,
 }
 
 impl HttpMetrics {
@@ -72,8 +79,28 @@ impl HttpMetrics {
         registry.register("query_rows", help, Counter::clone(&query_rows));
         let help = "Queries without an answer, by code";
         registry.register("query_errors", help, query_errors.clone());
+        let pushes = Family::default();
+        let help = "Profiles that came to /api/v1/push, by what became of them";
+        registry.register("push_files", help, pushes.clone());
+        let pushed_samples = Counter::default();
+        let help = "Samples of profiles that were pushed and were new";
+        registry.register("push_samples", help, Counter::clone(&pushed_samples));
         registry.register_collector(Box::new(FromBackend(backend)));
-        Self { registry, requests, open, query_seconds, query_rows, query_errors }
+        Self {
+            registry,
+            requests,
+            open,
+            query_seconds,
+            query_rows,
+            query_errors,
+            pushes,
+            pushed_samples,
+        }
+    }
+
+    pub(super) fn pushed(&self, outcome: &'static str, samples: u64) {
+        self.pushes.get_or_create(&PushLabels { outcome }).inc();
+        self.pushed_samples.inc_by(samples);
     }
 
     pub(super) fn query(

@@ -14,15 +14,18 @@ mod export;
 mod gate;
 mod metrics;
 mod params;
+mod profile_self;
+mod push;
 mod run;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
@@ -55,6 +58,9 @@ pub(crate) struct App {
 }
 
 type Shared = Arc<App>;
+
+/// Where profiles of others are taken.
+const PUSH: &str = "/api/v1/push";
 
 /// The whole HTTP side of a server over `backend`.
 pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
@@ -93,6 +99,8 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/timeline", get(api::timeline))
         .route("/api/v1/top", get(api::top))
         .route("/api/v1/agents", get(agents::agents))
+        .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
+        .route("/debug/pprof/profile", get(profile_self::profile))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))

@@ -98,6 +98,11 @@ impl Params {
         self.query()
     }
 
+    /// All that was not read yet.
+    pub(super) fn rest(self) -> Vec<(String, String)> {
+        self.left
+    }
+
     /// Makes sure that every parameter was read.
     pub(super) fn finish(mut self) -> Result<(), ApiError> {
         let Some((name, _)) = self.left.pop() else {

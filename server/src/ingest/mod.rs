@@ -10,11 +10,13 @@
 //! directives.
 
 mod agents;
+mod import;
 mod metrics;
 mod push;
 mod service;
 
 pub use agents::{Agent, Agents, Unwind};
+pub use import::{ImportedBatches, batches};
 pub use metrics::{IngestCounts, IngestMetrics, RefusalCode};
 pub use push::{MAX_FUTURE, MAX_UNACKED};
 pub use service::{Ingest, service};
