@@ -4,7 +4,7 @@
 //! `cargo test -p stoker-tests --test daemon -- --ignored soak` (`STOKER_SOAK_SECONDS`, 600 unless
 //! it is set).
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail by panic, and tells")]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::collections::HashMap;
 use std::fs;
