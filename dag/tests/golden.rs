@@ -1,6 +1,8 @@
 //! Golden vectors: ids are the same in every process, on every host and in every release. A change
 //! here breaks every stored profile; it is never right to renew these.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use stoker_dag::{
     BuildId, BuildIdKind, Frame, Function, KernelImage, NodeId, Origin, SpecialFrame, UnwindFailure,
 };

@@ -1,5 +1,7 @@
 //! The algebra that aggregation rests on, as properties.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use stoker_dag::{
     BoxIx, BuildId, BuildIdKind, CallTree, CallTreeBuilder, Definition, DefinitionMap,

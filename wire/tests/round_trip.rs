@@ -1,6 +1,8 @@
 //! What goes over the wire comes back, across many batches of one stream; and no bytes whatever
 //! make the decoder panic.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use prost::Message;
 use stoker_dag::{
