@@ -11,6 +11,7 @@ mod export;
 mod failure;
 mod files;
 mod local;
+mod manual;
 mod output;
 mod push;
 mod query;
@@ -20,16 +21,25 @@ mod table;
 mod top;
 mod up;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 
+const EXAMPLES: &str = "\
+Examples:
+  sudo stoker up                                      profile this machine; look at it in a browser
+  sudo stoker record -o build.svg -- make -j4         one command, no server
+  stoker top cpu.pb.gz                                the hottest functions of a file
+  stoker diff before.pb.gz after.pb.gz                what changed
+  stoker push 'profiles/*.pb.gz' --label service_name=api
+
+`stoker COMMAND --help` has examples of each command.";
+
 /// Continuous profiling for this machine and for fleets.
 #[derive(Debug, Parser)]
-#[command(name = "stoker", version, propagate_version = true)]
+#[command(name = "stoker", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,11 +54,8 @@ enum Command {
     Diff(diff::DiffArgs),
     Export(export::ExportArgs),
     Push(push::PushArgs),
-    /// Print completions for a shell
-    Completions {
-        /// Which shell
-        shell: clap_complete::Shell,
-    },
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -62,7 +69,8 @@ fn main() -> ExitCode {
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),
         Command::Push(args) => block_on(push::run(args)),
-        Command::Completions { shell } => done(completions(shell)),
+        Command::Completions(args) => done(manual::completions(&args, Cli::command())),
+        Command::Man(args) => done(manual::man(&args, Cli::command())),
     };
     code.unwrap_or_else(|failure| failure.report())
 }
@@ -77,8 +85,17 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
     runtime.block_on(work)
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "stoker", &mut script);
-    io::stdout().write_all(&script).map_err(Failure::from_output)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_s_help_has_examples() {
+        Cli::command().debug_assert();
+        let commands = Cli::command();
+        for command in commands.get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{} has none", command.get_name());
+        }
+    }
 }

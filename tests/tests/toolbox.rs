@@ -4,6 +4,8 @@
 
 #[path = "toolbox/files.rs"]
 mod files;
+#[path = "toolbox/help.rs"]
+mod help;
 #[path = "toolbox/push.rs"]
 mod push;
 #[path = "toolbox/record.rs"]
