@@ -18,6 +18,7 @@ pub mod collapsed;
 mod detect;
 mod error;
 mod gzip;
+pub mod html;
 mod import;
 pub mod limits;
 pub mod perf_script;

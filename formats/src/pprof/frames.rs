@@ -30,6 +30,7 @@ use super::tables::{Line, Location, Mapping, Tables};
 use crate::error::{Place, ReadError};
 use crate::import::{Imported, cut};
 use crate::limits::Limits;
+use crate::text::{NO_NAME, harmless};
 
 /// Where relocated images begin: Linux puts position-independent files far above.
 const RELOCATED: u64 = 1 << 32;
@@ -250,8 +251,12 @@ impl<'m, 'a> Frames<'m, 'a> {
         };
         let function = self.tables.functions[at];
         let mut name = self.text(function.name, place, imported)?;
-        if name.is_empty() {
-            name = self.text(function.system_name, place, imported)?;
+        // Stoker writes a hostile name as it was beside one that is harmless.
+        if name.is_empty() || name.contains('\u{fffd}') || *name == *NO_NAME {
+            let system = self.text(function.system_name, place, imported)?;
+            if name.is_empty() || harmless(&system) == *name {
+                name = system;
+            }
         }
         let file = self.text(function.file_name, place, imported)?;
         Ok(Meaning { function: name, file, line: line.line })

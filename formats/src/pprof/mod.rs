@@ -4,6 +4,7 @@
 //! functions inlined into a location are its further lines. Every stack has two values: the number
 //! of samples, and the value in the profile type's unit.
 
+mod build;
 mod frames;
 mod labels;
 pub(crate) mod legacy;
@@ -22,7 +23,7 @@ use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
 pub(crate) use frames::{IMPORT, base_name};
 pub(crate) use message::looks_like;
 pub use read::{read, read_into};
-pub use write::{message, write};
+pub use write::{message, write, write_imported};
 
 /// What a pprof file says beside its stacks.
 pub struct PprofSource<'a> {
