@@ -67,7 +67,9 @@ pub(super) async fn profile(
     let seconds = wanted.seconds.unwrap_or(SECONDS_DEFAULT).clamp(1, SECONDS_MAX);
     let taken = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        Recording::take(Duration::from_secs(seconds)).map(Recording::named)
+        let stacks = Recording::take(Duration::from_secs(seconds)).map(Recording::named);
+        crate::guard::give_memory_back();
+        stacks
     });
     match taken.await {
         Ok(Ok(stacks)) => {

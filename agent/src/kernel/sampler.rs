@@ -205,6 +205,19 @@ impl Sampler {
         Ok(())
     }
 
+    /// Samples this often from now on, with a gap of no more than some system calls. Gives the moment
+    /// (`CLOCK_MONOTONIC`) up to which samples are of the old frequency.
+    ///
+    /// # Errors
+    /// Where the kernel does not allow the frequency, or does not switch an event.
+    pub fn change_frequency(&mut self, frequency_hz: u32) -> Result<u64, KernelError> {
+        preflight::frequency(frequency_hz)?;
+        self.pause()?;
+        let until_ns = now_ns();
+        self.resume(frequency_hz)?;
+        Ok(until_ns)
+    }
+
     /// Nanoseconds that the programs ran in the kernel, over all CPUs; `None` where the kernel does
     /// not count them (sysctl `kernel.bpf_stats_enabled`).
     #[must_use]

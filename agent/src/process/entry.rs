@@ -15,6 +15,9 @@ pub const RESCAN_AFTER_MIN: Duration = Duration::from_millis(250);
 /// The longest that the time between two such readings grows.
 pub const RESCAN_AFTER_MAX: Duration = Duration::from_secs(60);
 
+/// Reading one process's mappings again and again takes at most one part in this many of a CPU.
+const SHARE_OF_CPU: u32 = 100;
+
 /// What is known of one process.
 #[derive(Debug)]
 pub(super) struct ProcessEntry {
@@ -76,6 +79,14 @@ impl ProcessEntry {
         self.rescan_at = Some(now + self.rescan_after);
         self.rescan_after = (self.rescan_after * 2).min(RESCAN_AFTER_MAX);
         true
+    }
+
+    /// Reading the mappings took so long; again and again, it takes at most one part in
+    /// [`SHARE_OF_CPU`] of a CPU.
+    pub(super) fn maps_cost(&mut self, cost: Duration) {
+        let pause = (cost * SHARE_OF_CPU).min(RESCAN_AFTER_MAX);
+        let at = Instant::now() + pause;
+        self.rescan_at = Some(self.rescan_at.map_or(at, |due| due.max(at)));
     }
 
     /// Mappings have changed, so it is worth while to look soon when an address is unknown.

@@ -189,6 +189,7 @@ impl ProcessTable {
 
     /// Reads a process's mappings afresh. Says whether that changed an answer.
     pub(super) fn read_maps(&mut self, pid: u32) -> bool {
+        let start = Instant::now();
         let Some((mut fresh, dropped)) = self.maps_of(pid) else {
             // Gone, or not to be read: what events told is all that there will ever be.
             if let Some(process) = self.processes.get_mut(&pid) {
@@ -201,6 +202,7 @@ impl ProcessTable {
         let generation = self.new_generation();
         let Some(process) = self.entry(pid) else { return false };
         let same = fresh.adopt(&process.maps);
+        process.maps_cost(start.elapsed());
         process.complete = true;
         if !same {
             process.maps = Arc::new(fresh);

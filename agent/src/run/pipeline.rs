@@ -9,7 +9,7 @@ use stoker_wire::LostSamples;
 use super::clock::Clock;
 use super::config::{AgentConfig, LiveConfig};
 use super::governing::Governing;
-use super::sampling::{Off, Rate, Sampling};
+use super::sampling::{Changed, Off, Rate, Sampling};
 use super::status::Published;
 use super::work::Work;
 use crate::aggregate::FlushFacts;
@@ -116,7 +116,7 @@ impl Pipeline {
     }
 
     fn finish(&mut self) -> Tally {
-        self.sampling.pause(true);
+        self.sampling.stop();
         self.drain();
         let work = &mut self.work;
         work.naming.finish(&mut work.aggregator, &mut work.processes);
@@ -166,19 +166,25 @@ impl Pipeline {
             memory_mib = usage.memory_bytes() >> 20,
             "the sampling frequency changes"
         );
-        self.sampling.pause(matches!(rate, Rate::Off(_)));
+        if matches!(rate, Rate::Off(_)) {
+            self.sampling.stop();
+        }
         self.drain();
         self.flush();
-        match self.sampling.resume(rate) {
-            Ok(true) => self.work.start_over(),
-            Ok(false) if matches!(rate, Rate::Off(_)) => self.work.forget_processes(),
-            Ok(false) => {}
+        match self.sampling.change(rate) {
+            Ok(Changed::At(until_ns)) => {
+                self.work.set_frequency(until_ns, self.sampling.frequency_hz());
+            }
+            Ok(Changed::Attached) => {
+                self.work.set_frequency(0, self.sampling.frequency_hz());
+                self.work.start_over();
+            }
+            Ok(Changed::Detached) => self.work.forget_processes(),
             Err(error) => {
                 tracing::error!(%error, "sampling cannot be started again; trying anew");
                 self.retry_at = Some(now + RETRY_EVERY);
             }
         }
-        self.work.aggregator.set_frequency(self.sampling.frequency_hz());
     }
 
     fn reload(&mut self, live: &LiveConfig) {

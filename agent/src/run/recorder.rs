@@ -134,7 +134,7 @@ impl Recorder {
     /// most.
     #[must_use]
     pub fn finish(mut self, patience: Duration) -> Recorded {
-        self.sampling.pause(true);
+        self.sampling.stop();
         let duration = self.started.1.elapsed();
         self.drain();
         let work = &mut self.work;

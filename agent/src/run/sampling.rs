@@ -1,8 +1,7 @@
 //! The kernel side, on and off, at one frequency at a time.
 //!
-//! Off means detached: no program is loaded and no perf event is open. The frequency changes only
-//! between two flushes, with the rings emptied in between, so that a batch holds samples of one
-//! period.
+//! Off means detached: no program is loaded and no perf event is open. When the frequency changes,
+//! the moment is known, and each sample is worth the period of its own side of it.
 
 use stoker_wire::LostSamples;
 
@@ -41,6 +40,17 @@ pub(super) enum Rate {
     Hz(u32),
     /// Not at all.
     Off(Off),
+}
+
+/// What another rate means for samples to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// Up to this moment (`CLOCK_MONOTONIC`) they are of the old frequency.
+    At(u64),
+    /// There are none.
+    Detached,
+    /// They come from a new sampler; what happened before it is unknown.
+    Attached,
 }
 
 /// The sampler, or the reason why there is none.
@@ -102,34 +112,38 @@ impl Sampling {
     }
 
     /// Takes no more samples; the next drain gives all that were taken.
-    pub(super) fn pause(&mut self, for_good: bool) {
+    pub(super) fn stop(&mut self) {
         let Some(sampler) = &mut self.sampler else { return };
-        let stopped = if for_good { sampler.stop() } else { sampler.pause() };
-        if let Err(error) = stopped {
+        if let Err(error) = sampler.stop() {
             tracing::warn!(%error, "sampling could not be switched off; detaching ends it");
         }
     }
 
-    /// Samples at `rate` from now on; says whether the sampler is another than before. To be
-    /// called between [`Self::pause`] with a drain and a flush behind it.
-    pub(super) fn resume(&mut self, rate: Rate) -> Result<bool, KernelError> {
-        match (rate, &mut self.sampler) {
-            (Rate::Hz(frequency_hz), Some(sampler)) => {
-                if let Err(error) = sampler.resume(frequency_hz) {
-                    self.detach();
-                    self.rate = Rate::Off(Off::Failed);
-                    return Err(error);
-                }
+    /// Samples at `rate` from now on. To go off, [`Self::stop`] first, drain and flush.
+    pub(super) fn change(&mut self, rate: Rate) -> Result<Changed, KernelError> {
+        let changed = match (rate, &mut self.sampler) {
+            (Rate::Off(_), _) => {
+                self.detach();
+                Changed::Detached
             }
             (Rate::Hz(frequency_hz), None) => {
                 self.rate = Rate::Off(Off::Failed);
                 self.attach(frequency_hz)?;
-                return Ok(true);
+                Changed::Attached
             }
-            (Rate::Off(_), _) => self.detach(),
-        }
+            (Rate::Hz(frequency_hz), Some(sampler)) => {
+                match sampler.change_frequency(frequency_hz) {
+                    Ok(until_ns) => Changed::At(until_ns),
+                    Err(error) => {
+                        self.detach();
+                        self.rate = Rate::Off(Off::Failed);
+                        return Err(error);
+                    }
+                }
+            }
+        };
         self.rate = rate;
-        Ok(false)
+        Ok(changed)
     }
 
     fn attach(&mut self, frequency_hz: u32) -> Result<(), KernelError> {

@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub(super) clock: Clock,
     labels: FxHashMap<(u32, Comm), (Arc<ProcessMeta>, LabelIx, LabelIx)>,
     labels_epoch: u64,
+    /// Samples after this moment are of this frequency.
+    next_frequency: Option<(u64, u32)>,
 }
 
 impl Work {
@@ -46,6 +48,7 @@ impl Work {
             clock,
             labels: FxHashMap::default(),
             labels_epoch: 0,
+            next_frequency: None,
         };
         work.set_labels(labels);
         work.scan();
@@ -103,7 +106,18 @@ impl Work {
         }
     }
 
+    /// Samples that were taken after `until_ns` are of this frequency.
+    pub(super) fn set_frequency(&mut self, until_ns: u64, frequency_hz: u32) {
+        if let Some((_, before)) = self.next_frequency.replace((until_ns, frequency_hz)) {
+            // No sample has come since the last change.
+            self.aggregator.set_frequency(before);
+        }
+    }
+
     fn sample(&mut self, sample: &Sample<'_>) {
+        if let Some((_, hz)) = self.next_frequency.take_if(|(until, _)| sample.time_ns > *until) {
+            self.aggregator.set_frequency(hz);
+        }
         let generation = self.processes.generation(sample.pid);
         let labels = self.labels(sample.pid, sample.comm);
         let flags = stack_flags(sample);
