@@ -1,6 +1,10 @@
 //! Conservation: taken = stored + counted as lost, across a restart and a `kill -9` of the server
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and shows numbers"
+)]
 //! in the middle of a run.
 
 use std::time::Duration;

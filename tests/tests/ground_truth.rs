@@ -1,6 +1,10 @@
 //! Ground truth: programs that know where their CPU time went, against what comes back through
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and shows numbers"
+)]
 //! kernel, agent, wire, store and query.
 
 use std::collections::BTreeMap;
