@@ -29,6 +29,10 @@ const SCRIPT: &str = include_str!("page.js");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     base-uri 'none'; form-action 'none'";
 
+const TABLE_HEAD: &str = "<section id=\"top\"><h2>Hottest functions</h2>\n<table><thead><tr>\
+    <th class=\"n\">self</th><th class=\"n\">share</th><th class=\"n\">total</th><th>function</th>\
+    </tr></thead>\n<tbody>\n";
+
 /// Draws `tree`, which is in depth-first order, as `CallTreeBuilder::finish` gives it. `title` and
 /// `subtitle` are shown above.
 ///
@@ -76,10 +80,7 @@ type FunctionKey<'a> = (Cow<'a, str>, &'a str);
 fn table(tree: &CallTree, profile_type: &ProfileType) -> String {
     let all = tree.total.first().copied().unwrap_or(0);
     let unit = profile_type.unit();
-    let mut html = format!(
-        "<section id=\"top\"><h2>Hottest functions</h2>\n<table><thead><tr><th class=\"n\">self</th>\
-         <th class=\"n\">share</th><th class=\"n\">total</th><th>function</th></tr></thead>\n<tbody>\n"
-    );
+    let mut html = TABLE_HEAD.to_owned();
     let functions = hottest(tree);
     for ((name, module), cost) in functions.iter().take(MAX_ROWS) {
         let (own, total) = (amount(cost.own, unit), amount(cost.total, unit));

@@ -49,12 +49,12 @@ impl<'a> Builder<'a> {
     /// A number, with a unit or without, is written as such; everything else as text.
     pub(super) fn labels(&mut self, set: &LabelSet) -> Vec<proto::Label> {
         let label = |(name, value): (&std::sync::Arc<str>, &std::sync::Arc<str>)| {
-            let key = self.string(name);
+            let key = self.clean(name);
             match number(value) {
                 Some((num, unit)) => {
                     proto::Label { key, num, num_unit: self.string(unit), ..Default::default() }
                 }
-                None => proto::Label { key, str: self.string(value), ..Default::default() },
+                None => proto::Label { key, str: self.clean(value), ..Default::default() },
             }
         };
         set.iter().map(label).collect()
@@ -95,15 +95,20 @@ impl<'a> Builder<'a> {
     }
 
     fn function(&mut self, name: &str, file: &str) -> u64 {
-        let (system_name, filename) = (self.string(name), self.string(file));
-        if let Some(&id) = self.functions.get(&(system_name, filename)) {
+        let name = self.string(&harmless(name));
+        let filename = self.clean(file);
+        if let Some(&id) = self.functions.get(&(name, filename)) {
             return id;
         }
         let id = self.functions.len() as u64 + 1;
-        let name = self.string(&harmless(name));
-        self.functions.insert((system_name, filename), id);
-        self.message.function.push(proto::Function { id, name, system_name, filename });
+        self.functions.insert((name, filename), id);
+        self.message.function.push(proto::Function { id, name, system_name: name, filename });
         id
+    }
+
+    /// A text that tools print, empty where there is none.
+    pub(super) fn clean(&mut self, text: &str) -> i64 {
+        if text.is_empty() { 0 } else { self.string(&harmless(text)) }
     }
 
     /// The mapping of the frame's image, widened to hold `offset`. It always claims to be symbolized:

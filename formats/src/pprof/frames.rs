@@ -24,16 +24,14 @@ use stoker_dag::{
     Module, SpecialFrame,
 };
 
+use super::images::Image;
 use super::message::Message;
 use super::prune::{Cut, Pruner};
-use super::tables::{Line, Location, Mapping, Tables};
+use super::tables::{Line, Location, Tables};
 use crate::error::{Place, ReadError};
 use crate::import::{Imported, cut};
 use crate::limits::Limits;
-use crate::text::{NO_NAME, harmless};
 
-/// Where relocated images begin: Linux puts position-independent files far above.
-const RELOCATED: u64 = 1 << 32;
 /// The runtime of frames that came without a usable address.
 pub(crate) const IMPORT: &str = "import";
 
@@ -48,14 +46,6 @@ pub(super) struct Frames<'m, 'a> {
     import: Arc<str>,
     empty: Arc<str>,
     location: Location,
-}
-
-/// A mapping, resolved.
-struct Image {
-    mapping: Mapping,
-    name: Arc<str>,
-    build_id: Option<BuildId>,
-    is_kernel: bool,
 }
 
 impl<'m, 'a> Frames<'m, 'a> {
@@ -78,26 +68,10 @@ impl<'m, 'a> Frames<'m, 'a> {
             location: Location::default(),
         };
         for index in 0..tables.mappings.len() {
-            let image = frames.image(index, imported)?;
+            let image = Image::new(message, tables, index, limits, imported)?;
             frames.modules.push(image);
         }
         Ok(frames)
-    }
-
-    fn image(&self, index: usize, imported: &mut Imported) -> Result<Image, ReadError> {
-        let mapping = self.tables.mappings[index];
-        let place = || self.message.place("mapping", index, self.message.mappings[index]);
-        let path = self.message.text(mapping.file_name, place)?;
-        let build_id = self.message.text(mapping.build_id, place)?.parse::<BuildId>().ok();
-        let name = cut(base_name(path), self.limits, &mut imported.notes);
-        let is_kernel = name.starts_with('[') && !name.starts_with("[v") && name.ends_with(']');
-        if let Some(build_id) = &build_id {
-            let library = name.contains(".so") || is_kernel;
-            let main_executable = index == 0 && mapping.start != 0 && !library;
-            let module = Module { main_executable, name: without_version(&name).into() };
-            imported.modules.learn(build_id, module);
-        }
-        Ok(Image { mapping, name: name.as_ref().into(), build_id, is_kernel })
     }
 
     /// Appends the frames of a location to `out`, outermost first, and says what the file wants done
@@ -174,7 +148,7 @@ impl<'m, 'a> Frames<'m, 'a> {
     fn addressed(&self, location: &Location) -> Option<Frame> {
         let image = &self.modules[location.mapping?];
         let build_id = image.build_id.clone()?;
-        let is_linked = image.mapping.start < RELOCATED;
+        let is_linked = image.is_linked();
         if location.address == 0 || (!is_linked && !location.lines.is_empty()) {
             return None;
         }
@@ -251,12 +225,8 @@ impl<'m, 'a> Frames<'m, 'a> {
         };
         let function = self.tables.functions[at];
         let mut name = self.text(function.name, place, imported)?;
-        // Stoker writes a hostile name as it was beside one that is harmless.
-        if name.is_empty() || name.contains('\u{fffd}') || *name == *NO_NAME {
-            let system = self.text(function.system_name, place, imported)?;
-            if name.is_empty() || harmless(&system) == *name {
-                name = system;
-            }
+        if name.is_empty() {
+            name = self.text(function.system_name, place, imported)?;
         }
         let file = self.text(function.file_name, place, imported)?;
         Ok(Meaning { function: name, file, line: line.line })
@@ -281,53 +251,9 @@ impl<'m, 'a> Frames<'m, 'a> {
     }
 }
 
-impl Image {
-    fn file_offset(&self, address: u64) -> Option<u64> {
-        address.checked_sub(self.mapping.start)?.checked_add(self.mapping.file_offset)
-    }
-}
-
 fn learn(imported: &mut Imported, frame: stoker_dag::FrameId, locations: Arc<[Meaning]>) {
     if !locations.is_empty() {
         let source = DefinitionSource::PerfMap;
         imported.definitions.learn(frame, Definition { source, locations });
-    }
-}
-
-/// The last part of a path, of either system.
-pub(crate) fn base_name(path: &str) -> &str {
-    if path.starts_with('[') {
-        return path;
-    }
-    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
-/// `libc.so.6` is `libc.so`.
-fn without_version(name: &str) -> &str {
-    let Some(at) = name.find(".so.") else {
-        return name;
-    };
-    let end = at + ".so".len();
-    let is_version = name[end..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if is_version { &name[..end] } else { name }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modules_are_called_by_what_does_not_change() {
-        for (path, wanted) in [
-            ("/usr/lib/libc.so.6", "libc.so"),
-            ("/usr/lib/libstdc++.so.6.0.30", "libstdc++.so"),
-            ("/tmp/go-build123/exe/api", "api"),
-            ("C:\\bin\\api.exe", "api.exe"),
-            ("[kernel.kallsyms]", "[kernel.kallsyms]"),
-            ("libodd.so.conf", "libodd.so.conf"),
-            ("", ""),
-        ] {
-            assert_eq!(without_version(base_name(path)), wanted);
-        }
     }
 }

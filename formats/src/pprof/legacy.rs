@@ -32,19 +32,17 @@ pub(crate) fn recognise(bytes: &[u8]) -> Option<&'static str> {
 
 /// gperftools' CPU profile: words 0, 3, 0, period, 0 of either size and order.
 fn is_binary_cpu(bytes: &[u8]) -> Option<&'static str> {
-    let readers: [fn(&[u8]) -> Option<[u64; 5]>; 4] = [
-        |b| words(b, |w: [u8; 4]| u64::from(u32::from_le_bytes(w))),
-        |b| words(b, |w: [u8; 4]| u64::from(u32::from_be_bytes(w))),
-        |b| words(b, u64::from_le_bytes),
-        |b| words(b, u64::from_be_bytes),
+    let headers = [
+        words(bytes, |word: [u8; 4]| u64::from(u32::from_le_bytes(word))),
+        words(bytes, |word: [u8; 4]| u64::from(u32::from_be_bytes(word))),
+        words(bytes, u64::from_le_bytes),
+        words(bytes, u64::from_be_bytes),
     ];
     let is_header = |[count, slots, version, period, pad]: [u64; 5]| {
         (count, slots, version, pad) == (0, 3, 0, 0) && period != 0
     };
-    readers
-        .into_iter()
-        .any(|read| read(bytes).is_some_and(is_header))
-        .then_some("a legacy CPU profile of gperftools (binary)")
+    let found = headers.into_iter().flatten().any(is_header);
+    found.then_some("a legacy CPU profile of gperftools (binary)")
 }
 
 fn words<const N: usize>(bytes: &[u8], read: fn([u8; N]) -> u64) -> Option<[u64; 5]> {

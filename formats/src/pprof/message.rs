@@ -11,7 +11,7 @@ use crate::limits::{Limits, MAX_PROFILES};
 /// A message with its tables as slices of the input.
 #[derive(Debug, Default)]
 pub(super) struct Message<'a> {
-    input: &'a [u8],
+    pub(super) input: &'a [u8],
     pub(super) sample_types: Vec<ValueType>,
     pub(super) samples: Vec<&'a [u8]>,
     pub(super) mappings: Vec<&'a [u8]>,

@@ -1,11 +1,13 @@
-//! pprof: the gzipped `profile.proto` that `go tool pprof` and most others read.
+//! pprof: the gzipped `profile.proto` that `go tool pprof` and most others read and write.
 //!
-//! Addresses are the virtual offsets in the ELF file (or the kernel), mappings carry build ids, and
-//! functions inlined into a location are its further lines. Every stack has two values: the number
-//! of samples, and the value in the profile type's unit.
+//! Reading goes over the bytes once without building messages ([`read`]); `frames.rs` has the rule of
+//! identity. In what is written addresses are the virtual offsets in the ELF file (or the kernel),
+//! mappings carry build ids, and functions inlined into a location are its further lines. The names
+//! of the messages' fields are those of github.com/google/pprof, `proto/profile.proto`.
 
 mod build;
 mod frames;
+mod images;
 mod labels;
 pub(crate) mod legacy;
 mod message;
@@ -20,7 +22,8 @@ mod write;
 
 use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
 
-pub(crate) use frames::{IMPORT, base_name};
+pub(crate) use frames::IMPORT;
+pub(crate) use images::base_name;
 pub(crate) use message::looks_like;
 pub use read::{read, read_into};
 pub use write::{message, write, write_imported};

@@ -82,8 +82,8 @@ fn name_of(
 
 fn kind_of(name: &str, kind: &str, is_momentary: bool) -> ProfileKind {
     match (name, kind) {
-        (_, "inuse_objects" | "inuse_space" | "objects" | "space") => ProfileKind::Gauge,
-        ("goroutine" | "threadcreate", _) => ProfileKind::Gauge,
+        (_, "inuse_objects" | "inuse_space" | "objects" | "space")
+        | ("goroutine" | "threadcreate", _) => ProfileKind::Gauge,
         ("memory" | "mutex" | "block", _) if is_momentary => ProfileKind::Cumulative,
         _ => ProfileKind::Delta,
     }

@@ -53,10 +53,11 @@ pub fn write_imported(
     builder.message.time_nanos = signed("the start", default.start.map_or(0, |start| start.0))?;
     builder.message.duration_nanos = signed("the duration", default.duration_ns)?;
     for comment in &imported.comments {
-        let comment = builder.string(comment);
+        let comment = builder.clean(comment);
         builder.message.comment.push(comment);
     }
-    let tables = Tables::new(&imported.frames, &imported.nodes, &imported.definitions);
+    let leaves = imported.profiles.iter().flat_map(|profile| &profile.rows).map(|row| row.node);
+    let tables = Tables::new(&imported.frames, &imported.nodes, &imported.definitions, leaves);
     for ((_, node, attributes), values) in joined(imported, &tables, counter)? {
         let label = builder.labels(imported.attributes.get(attributes));
         let location_id = tables.leaf_first(node);
@@ -121,9 +122,10 @@ pub fn message(source: &PprofSource<'_>) -> Result<proto::Profile, WriteError> {
     builder.message.sample_type = vec![samples, values];
     builder.message.default_sample_type = values.r#type;
     builder.message.period_type = Some(builder.value_type(period_kind, period_unit));
-    let comment = builder.string(source.comment);
+    let comment = builder.clean(source.comment);
     builder.message.comment = vec![comment];
-    let tables = Tables::new(&profile.frames, &profile.nodes, &profile.definitions);
+    let leaves = profile.rows().map(|(node, _, _)| node);
+    let tables = Tables::new(&profile.frames, &profile.nodes, &profile.definitions, leaves);
     let stacks = Stacks::new(profile, unit, &tables.ids);
     for (node, value, count) in stacks.rows {
         builder.message.sample.push(proto::Sample {
@@ -145,6 +147,26 @@ fn parts(profile_type: &ProfileType) -> [&str; 5] {
     [(); 5].map(|()| parts.next().unwrap_or_default())
 }
 
+/// The frames of the stacks that end at `leaves`, in order of index.
+fn used_frames(
+    frames: &FrameTable,
+    nodes: &NodeTable,
+    leaves: impl Iterator<Item = NodeIx>,
+) -> Vec<FrameIx> {
+    let mut seen = vec![false; nodes.len()];
+    let mut used = vec![false; frames.len()];
+    for leaf in leaves {
+        let mut at = leaf;
+        while !std::mem::replace(&mut seen[at.at()], true)
+            && let Some(frame) = nodes.frame(at)
+        {
+            used[frame.at()] = true;
+            at = nodes.parent(at);
+        }
+    }
+    (0u32..).map(FrameIx).zip(used).filter(|(_, used)| *used).map(|(frame, _)| frame).collect()
+}
+
 /// The stacks that are written, with the number of each frame as a location.
 struct Tables<'a> {
     frames: &'a FrameTable,
@@ -157,10 +179,15 @@ struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    fn new(frames: &'a FrameTable, nodes: &'a NodeTable, definitions: &'a DefinitionMap) -> Self {
-        let mut order: Vec<FrameIx> = (0u32..).map(FrameIx).take(frames.len()).collect();
+    fn new(
+        frames: &'a FrameTable,
+        nodes: &'a NodeTable,
+        definitions: &'a DefinitionMap,
+        leaves: impl Iterator<Item = NodeIx>,
+    ) -> Self {
+        let mut order = used_frames(frames, nodes, leaves);
         order.sort_by_key(|frame| frames.id(*frame));
-        let mut numbers = vec![0; order.len()];
+        let mut numbers = vec![0; frames.len()];
         for (number, frame) in (1u64..).zip(&order) {
             numbers[frame.at()] = number;
         }

@@ -1,7 +1,5 @@
 //! What is written sums to what was there, and hostile names stay names.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
-
 use std::io::Read as _;
 
 use proptest::prelude::*;
