@@ -2,7 +2,7 @@
 
 use stoker_analysis::{Naming, call_tree};
 use stoker_dag::{CallTree, Frame, ModuleMap, Profile, ProfileType, UnixNanos};
-use stoker_formats::{WriteError, collapsed, pprof, speedscope, svg};
+use stoker_formats::{WriteError, collapsed, html, pprof, speedscope, svg};
 
 use crate::failure::Failure;
 use crate::output::Format;
@@ -45,6 +45,10 @@ impl LocalProfile {
             Format::Svg => {
                 let titles = (self.title.as_str(), self.subtitle());
                 svg::write(&self.tree(), &self.profile_type, (titles.0, &titles.1), &mut out)
+            }
+            Format::Html => {
+                let titles = (self.title.as_str(), self.subtitle());
+                html::write(&self.tree(), &self.profile_type, (titles.0, &titles.1), &mut out)
             }
             Format::Speedscope => {
                 let (tree, profile_type) = (&self.tree(), &self.profile_type);

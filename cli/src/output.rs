@@ -13,6 +13,8 @@ use crate::failure::Failure;
 pub enum Format {
     /// A picture that zooms and searches
     Svg,
+    /// A page that needs no network
+    Html,
     /// A gzipped profile.proto
     Pprof,
     /// One line per stack, with its value
@@ -24,13 +26,14 @@ pub enum Format {
 }
 
 /// Which extension means which format; longer ones first.
-const EXTENSIONS: [(&str, Format); 7] = [
+const EXTENSIONS: [(&str, Format); 8] = [
     (".speedscope.json", Format::Speedscope),
     (".collapsed", Format::Collapsed),
     (".folded", Format::Collapsed),
     (".pb.gz", Format::Pprof),
     (".pprof", Format::Pprof),
     (".svg", Format::Svg),
+    (".html", Format::Html),
     (".json", Format::Json),
 ];
 
@@ -116,6 +119,7 @@ mod tests {
             ("a.collapsed", Format::Collapsed),
             ("x/CPU.PB.GZ", Format::Pprof),
             ("a.b.svg", Format::Svg),
+            ("a.html", Format::Html),
             ("a.speedscope.json", Format::Speedscope),
             ("a.json", Format::Json),
         ] {

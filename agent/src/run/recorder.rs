@@ -23,6 +23,9 @@ use crate::kernel::{KernelError, KernelEvent, SampleSource, SamplerStats, Target
 /// How often what was counted is folded into the profile, and ended processes are forgotten.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// Between two questions whether names are still waited for.
+const NAMES_EVERY: Duration = Duration::from_millis(100);
+
 /// What to record.
 #[derive(Debug, Clone)]
 pub struct RecorderConfig {
@@ -130,15 +133,20 @@ impl Recorder {
         }
     }
 
-    /// Stops sampling, takes in what the kernel still holds, and waits for names, `patience` at
-    /// most.
+    /// Stops sampling, takes in what the kernel still holds, and waits for names as long as
+    /// `has_patience` says, which is asked every 100 ms or so.
     #[must_use]
-    pub fn finish(mut self, patience: Duration) -> Recorded {
+    pub fn finish(mut self, mut has_patience: impl FnMut() -> bool) -> Recorded {
         self.sampling.stop();
         let duration = self.started.1.elapsed();
         self.drain();
         let work = &mut self.work;
-        let is_settled = work.naming.settle(&mut work.aggregator, &mut work.processes, patience);
+        let is_settled = loop {
+            let named = work.naming.settle(&mut work.aggregator, &mut work.processes, NAMES_EVERY);
+            if named || !has_patience() {
+                break named;
+            }
+        };
         self.fold();
         let (profile, modules) = self.folding.finish();
         Recorded {

@@ -32,7 +32,7 @@ use summary::{Counts, Facts, summary};
 const STEP: Duration = Duration::from_millis(50);
 /// Between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
-/// How long names may take at the end.
+/// How long names may take at the end; a further Ctrl-C cuts it short.
 const NAMES_PATIENCE: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
@@ -180,7 +180,11 @@ fn recorder_loop(
         std::thread::sleep(STEP.min(left));
     }
     line.clear();
-    recorder.finish(NAMES_PATIENCE)
+    let (caught, until) = (signals.caught(), Instant::now() + NAMES_PATIENCE);
+    line.note("waiting for names; Ctrl-C cuts it short");
+    let recorded = recorder.finish(|| signals.caught() == caught && Instant::now() < until);
+    line.clear();
+    recorded
 }
 
 fn local(args: &RecordArgs, recorded: Recorded) -> LocalProfile {
@@ -243,6 +247,12 @@ impl ProgressLine {
         say(&format!(
             "\r\u{1b}[Krecording: {seconds} s, {samples} samples, {lost} lost; Ctrl-C ends"
         ));
+    }
+
+    fn note(&self, text: &str) {
+        if self.is_shown {
+            say(&format!("\r\u{1b}[K{text}"));
+        }
     }
 
     fn clear(&self) {

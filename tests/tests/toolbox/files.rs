@@ -157,6 +157,33 @@ fn names_that_a_terminal_would_obey_are_harmless_and_colour_is_for_terminals() {
     }
 }
 
+/// What a command prints to a terminal, which `script` makes.
+fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Option<String> {
+    let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+    let line = format!("'{}' {}", text(&stoker_tests::binary("stoker")), words.join(" "));
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
+    command.env_remove("NO_COLOR").env_remove("COLUMNS").envs(variables.iter().copied());
+    let output = command.output().ok()?;
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_terminal_gets_colour_unless_it_asks_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = file(dir.path(), "a.collapsed", STACKS);
+    let Some(coloured) = on_a_terminal(&["top", text(&a)], &[]) else {
+        skipped("a_terminal_gets_colour_unless_it_asks_for_none", "needs script (bsdutils)");
+        return;
+    };
+    assert!(coloured.contains("\u{1b}[1m"), "{coloured:?}");
+    for variables in [[("NO_COLOR", "1")], [("TERM", "dumb")]] {
+        let plain = on_a_terminal(&["top", text(&a)], &variables).unwrap();
+        assert!(!plain.contains('\u{1b}') && plain.contains("hot"), "{variables:?}: {plain:?}");
+    }
+}
+
 #[test]
 fn tables_follow_the_width_that_they_are_given() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,6 +10,28 @@ use stoker_tests::{Running, can_sample, wait_for};
 
 use crate::support::{burner, done, refused, stoker, text};
 
+/// A process group that ends with the test, however that ends.
+struct Burning(std::process::Child);
+
+impl Burning {
+    fn start(command: &mut Command) -> Self {
+        let command = std::os::unix::process::CommandExt::process_group(command, 0);
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Burning {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-9", "--", &group]).status();
+        let _ = self.0.wait();
+    }
+}
+
 /// Value by function (each counts where it is the leaf) of collapsed stacks.
 fn leaves(collapsed: &str) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
@@ -132,36 +154,28 @@ fn processes_and_their_children_are_recorded_until_they_end_or_ctrl_c() {
     let dir = tempfile::tempdir().unwrap();
     let program = burner(dir.path());
     let start = |seconds: &str| {
-        let script = "\"$0\" \"$1\" > /dev/null; exit 0";
-        let command = ["-c", script, text(&program), seconds];
-        Command::new("sh").args(command).stdout(Stdio::null()).spawn().unwrap()
+        let script = "\"$0\" \"$1\"; exit 0";
+        Burning::start(Command::new("sh").args(["-c", script, text(&program), seconds]))
     };
-    let mut parent = start("2");
+    let parent = start("2");
     let out = dir.path().join("until-end.collapsed");
-    let pid = parent.id().to_string();
+    let pid = parent.pid();
     done(&mut stoker(&["record", "-p", &pid, "-o", text(&out)]));
     check_shares(&fs::read_to_string(&out).unwrap());
-    parent.wait().unwrap();
 
-    let mut parent = start("1000");
+    let parent = start("600");
     let out = dir.path().join("until-ctrl-c.collapsed");
-    let pid = parent.id().to_string();
+    let pid = parent.pid();
     let log = dir.path().join("log");
     let mut command = stoker(&["record", "-p", &pid, "-F", "499", "-o", text(&out)]);
-    let running = Running::start(&mut command, &log);
+    let mut running = Running::start(&mut command, &log);
     std::thread::sleep(Duration::from_secs(4));
     assert!(!out.exists(), "nothing is written before the end");
-    let said = running.interrupt();
-    assert!(said.contains("hot_half"), "{said}");
+    running.signal("INT");
+    assert!(running.wait(Duration::from_secs(30)).success(), "{}", running.output());
+    assert!(running.output().contains("hot_half"), "{}", running.output());
     check_shares(&fs::read_to_string(&out).unwrap());
-    let children = format!("/proc/{pid}/task/{pid}/children");
-    let child = fs::read_to_string(children).unwrap_or_default();
     assert!(Path::new(&format!("/proc/{pid}")).exists(), "what is recorded goes on");
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    for child in child.split_whitespace() {
-        let _ = Command::new("kill").arg(child).status();
-    }
 }
 
 #[test]
@@ -171,12 +185,14 @@ fn the_whole_machine_is_recorded_for_a_while() {
     }
     let dir = tempfile::tempdir().unwrap();
     let program = burner(dir.path());
-    let mut burning = Command::new(&program).arg("1000").stdout(Stdio::null()).spawn().unwrap();
+    let _burning = Burning::start(Command::new(&program).arg("600"));
     let out = dir.path().join("all.collapsed");
-    done(&mut stoker(&["record", "-d", "4", "-o", text(&out)]));
-    burning.kill().unwrap();
-    burning.wait().unwrap();
-    assert!(fs::read_to_string(&out).unwrap().contains("hot_half"));
+    let (_, said) = done(&mut stoker(&["record", "-d", "4", "-o", text(&out)]));
+    let stacks = fs::read_to_string(&out).unwrap();
+    // On a busy machine some names may come too late, and the summary says so.
+    assert!(stacks.contains("hot_half") || said.contains("did not come in time"), "{said}");
+    let total: f64 = leaves(&stacks).values().sum();
+    assert!(total > 2e9, "{total} ns of a machine that was busy for 4 s");
 }
 
 #[test]
