@@ -222,6 +222,8 @@ impl Server {
         command.args(["--server", &format!("http://{}", self.grpc), "--host", host]);
         // As an environment variable, so that a test can still say otherwise.
         command.env("STOKER_FLUSH_SECONDS", "1");
+        // Budgets are for release builds; only the tests of budgets themselves ask for one.
+        command.env("STOKER_MAX_CPU", "0");
         command.arg("--state-dir").arg(self.dir.join(format!("agent-{host}")));
     }
 
