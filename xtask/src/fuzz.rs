@@ -10,7 +10,7 @@ use crate::{host, packages};
 /// What cargo-fuzz passes, without the sanitizers that need a nightly compiler.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
+    -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 const SECONDS_EACH: u32 = 8;
 /// More memory than this for one input is a finding.
 const MEMORY_MIB: u32 = 1024;

@@ -110,7 +110,8 @@ impl Agents {
         if facts.cpus != 0 {
             agent.cpus = facts.cpus;
         }
-        if facts.frequency_hz != 0 {
+        // An agent that is off says so with a source and no frequency.
+        if !facts.sample_source.is_empty() {
             agent.frequency_hz = facts.frequency_hz;
         }
         if !facts.sample_source.is_empty() {
