@@ -130,7 +130,8 @@ impl Run {
     fn rust(&self) -> Result<()> {
         web::build(&self.root)?;
         packages::ensure("test", &["gcc", "g++", "binutils"], true)?;
-        let most = ["test", "--workspace", "--exclude", "stoker-tests", "--locked"];
+        let most =
+            ["test", "--workspace", "--exclude", "stoker-tests", "--locked", "--no-fail-fast"];
         host::run(self.cargo().args(most))?;
         host::run(self.cargo().args(["test", "--package", "stoker-tests", "--test", "house"]))
     }
@@ -140,7 +141,7 @@ impl Run {
         packages::ensure("test", &["gcc", "golang-go", "binutils", "util-linux"], true)?;
         host::run(self.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         let mut command = self.cargo();
-        command.args(["test", "--package", "stoker-tests", "--locked", "--"]);
+        command.args(["test", "--package", "stoker-tests", "--locked", "--no-fail-fast", "--"]);
         // One at a time: each saturates CPUs and counts what it gets of them.
         command.arg("--test-threads=1");
         if let Some(object) = object {
