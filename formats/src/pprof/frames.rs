@@ -20,8 +20,7 @@
 use std::sync::Arc;
 
 use stoker_dag::{
-    BuildId, Definition, DefinitionSource, Frame, FrameIx, KernelImage, Location as Meaning,
-    Module, SpecialFrame,
+    Definition, DefinitionSource, Frame, FrameIx, KernelImage, Location as Meaning, SpecialFrame,
 };
 
 use super::images::Image;
