@@ -62,6 +62,18 @@ impl NameTable {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.texts.iter().map(|text| &**text)
     }
+
+    /// By index, how many texts come before each in the order of texts: comparing two of these
+    /// numbers is comparing two texts.
+    fn ranks(&self) -> Vec<u32> {
+        let mut order: Vec<NameIx> = (0u32..).map(NameIx).take(self.texts.len()).collect();
+        order.sort_unstable_by_key(|ix| self.get(*ix));
+        let mut ranks = vec![0; order.len()];
+        for (rank, ix) in (0u32..).zip(&order) {
+            ranks[ix.0 as usize] = rank;
+        }
+        ranks
+    }
 }
 
 /// What a box stands for.
@@ -172,32 +184,66 @@ impl CallTree {
     }
 
     fn depth_first_order(&self) -> Vec<BoxIx> {
-        let mut children: Vec<Vec<BoxIx>> = vec![Vec::new(); self.len()];
-        for (at, parent) in (0u32..).zip(&self.parent).skip(1) {
-            children[parent.at()].push(BoxIx(at));
-        }
+        let mut children = Children::of(&self.parent);
+        let rank = self.names.ranks();
         let sort_key = |at: &BoxIx| {
             let label = &self.label[at.at()];
-            let texts = (self.names.get(label.name), self.names.get(label.module));
+            let texts = (rank[label.name.0 as usize], rank[label.module.0 as usize]);
             (label.kind == BoxKind::Other, texts, label.kind, label.inlined)
         };
         let mut order = Vec::with_capacity(self.len());
         let mut stack = if self.is_empty() { vec![] } else { vec![BoxIx::ROOT] };
         while let Some(at) = stack.pop() {
             order.push(at);
-            let below = &mut children[at.at()];
-            below.sort_by(|a, b| sort_key(b).cmp(&sort_key(a)));
-            stack.append(below);
+            let below = children.below(at);
+            if below.len() > 1 {
+                below.sort_by_key(sort_key);
+            }
+            stack.extend(below.iter().rev());
         }
         order
     }
 }
 
+/// The children of every box in one column, each box's one after the other.
+struct Children {
+    column: Vec<BoxIx>,
+    /// Where each box's children start; one more than there are boxes.
+    starts: Vec<usize>,
+}
+
+impl Children {
+    fn of(parents: &[BoxIx]) -> Self {
+        let mut starts = vec![0; parents.len() + 2];
+        for parent in parents.iter().skip(1) {
+            starts[parent.at() + 2] += 1;
+        }
+        for at in 2..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut column = vec![BoxIx::ROOT; parents.len().saturating_sub(1)];
+        for (at, parent) in (0u32..).zip(parents).skip(1) {
+            let next = &mut starts[parent.at() + 1];
+            column[*next] = BoxIx(at);
+            *next += 1;
+        }
+        Self { column, starts }
+    }
+
+    fn below(&mut self, at: BoxIx) -> &mut [BoxIx] {
+        &mut self.column[self.starts[at.at()]..self.starts[at.at() + 1]]
+    }
+}
+
 /// Grows a [`CallTree`].
+///
+/// Most boxes have one child: it stands in a column, and only further ones are hashed.
 #[derive(Debug)]
 pub struct CallTreeBuilder {
     tree: CallTree,
-    index: FxHashMap<BoxKey, BoxIx>,
+    /// The root, which is nobody's child, where there is none.
+    first_child: Vec<BoxIx>,
+    further: FxHashMap<BoxKey, BoxIx>,
 }
 
 impl Default for CallTreeBuilder {
@@ -217,7 +263,7 @@ impl Default for CallTreeBuilder {
         tree.label.push(root);
         tree.self_value.push(0);
         tree.total.push(0);
-        Self { tree, index: FxHashMap::default() }
+        Self { tree, first_child: vec![BoxIx::ROOT], further: FxHashMap::default() }
     }
 }
 
@@ -230,23 +276,31 @@ impl CallTreeBuilder {
     /// The box below `parent` with this meaning, which is added when it is new. A box that holds
     /// several lines or files shows none.
     pub fn child(&mut self, parent: BoxIx, label: BoxLabel) -> BoxIx {
-        let BoxLabel { name, module, kind, inlined, .. } = label;
         let next = BoxIx(u32::try_from(self.tree.len()).expect("fewer than 2^32 boxes"));
-        let key = BoxKey { parent, name, module, kind, inlined };
-        let at = *self.index.entry(key).or_insert(next);
+        let key = |of: &BoxLabel| BoxKey {
+            parent,
+            name: of.name,
+            module: of.module,
+            kind: of.kind,
+            inlined: of.inlined,
+        };
+        let first = self.first_child[parent.at()];
+        let at = if first == BoxIx::ROOT {
+            self.first_child[parent.at()] = next;
+            next
+        } else if key(&self.tree.label[first.at()]) == key(&label) {
+            first
+        } else {
+            *self.further.entry(key(&label)).or_insert(next)
+        };
         if at == next {
             self.tree.parent.push(parent);
             self.tree.label.push(label);
             self.tree.self_value.push(0);
             self.tree.total.push(0);
+            self.first_child.push(BoxIx::ROOT);
         } else {
-            let held = &mut self.tree.label[at.at()];
-            if held.line != label.line || held.file != label.file {
-                held.line = 0;
-            }
-            if held.file != label.file {
-                held.file = NameIx::default();
-            }
+            merge_place(&mut self.tree.label[at.at()], &label);
         }
         at
     }
@@ -267,5 +321,15 @@ impl CallTreeBuilder {
             tree.total[up] = tree.total[up].saturating_add(tree.total[at]);
         }
         self.tree.sorted()
+    }
+}
+
+/// A box that holds several lines or files shows none.
+fn merge_place(held: &mut BoxLabel, other: &BoxLabel) {
+    if held.line != other.line || held.file != other.file {
+        held.line = 0;
+    }
+    if held.file != other.file {
+        held.file = NameIx::default();
     }
 }

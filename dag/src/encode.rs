@@ -3,6 +3,8 @@
 //! The domain is the key of BLAKE3's keyed mode, so that a frame can never collide with a node or a
 //! function. This encoding is frozen: `docs/formats.md` describes it and golden vectors hold it.
 
+use std::cell::Cell;
+
 /// What is hashed; each domain has its own key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Domain {
@@ -35,10 +37,29 @@ pub(crate) fn hash16(domain: Domain, bytes: &[u8]) -> [u8; 16] {
 #[derive(Debug, Default)]
 pub(crate) struct Encoder(Vec<u8>);
 
+thread_local! {
+    /// The memory of the last encoder. Millions of frames are hashed one after the other, and each
+    /// would allocate for as long as its hash takes.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Larger memory than this is given back: one long name must not hold it for ever.
+const MAX_SPARE_BYTES: usize = 4096;
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        let mut spare = std::mem::take(&mut self.0);
+        if spare.capacity() <= MAX_SPARE_BYTES {
+            spare.clear();
+            // A thread that ends has no place for it any more.
+            let _ = SPARE.try_with(|held| held.set(spare));
+        }
+    }
+}
+
 impl Encoder {
     pub(crate) fn tagged(tag: u8) -> Self {
-        // Room for most names: one allocation instead of one for each doubling.
-        let mut bytes = Vec::with_capacity(160);
+        let mut bytes = SPARE.try_with(Cell::take).unwrap_or_default();
         bytes.push(tag);
         Self(bytes)
     }

@@ -71,7 +71,7 @@ fn without_arguments(name: &str) -> &str {
     for open in opens {
         let is_reserved = RESERVED.iter().any(|reserved| {
             let within = reserved.find('(').unwrap_or(0);
-            open >= within && name[open - within..].starts_with(reserved)
+            open >= within && name.as_bytes()[open - within..].starts_with(reserved.as_bytes())
         });
         if !is_reserved {
             return &name[..open];
@@ -108,6 +108,7 @@ mod tests {
             ("(anonymous namespace)::f(int)", "(anonymous namespace)::f"),
             ("A::operator()(int)", "A::operator()"),
             ("f(void (*)(int))", "f"),
+            ("\u{fffd}bcdefghi(x", "\u{fffd}bcdefghi"),
         ] {
             assert_eq!(without_arguments(name), wanted);
         }

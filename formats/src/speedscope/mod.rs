@@ -12,3 +12,11 @@ mod write;
 
 pub use read::read;
 pub use write::{SpeedscopeSource, write};
+
+/// The format's word for a unit.
+fn unit_word(unit: &str) -> &str {
+    match unit {
+        "nanoseconds" | "microseconds" | "milliseconds" | "seconds" | "bytes" => unit,
+        _ => "none",
+    }
+}

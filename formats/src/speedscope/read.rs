@@ -6,6 +6,7 @@ use stoker_dag::{Frame, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType};
 
 use super::evented::Open;
 use super::model::{File, FrameModel, Number, ProfileModel};
+use super::unit_word;
 use crate::error::{Place, ReadError};
 use crate::import::{Imported, ImportedProfile, ImportedRow, ProfileKind, cut};
 use crate::limits::MAX_PROFILES;
@@ -31,22 +32,24 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> 
     }
     let frames: Vec<FrameIx> =
         file.shared.frames.iter().map(|frame| intern(frame, limits, &mut imported)).collect();
-    let types: Vec<ProfileType> =
+    let types: Vec<(ProfileType, u64)> =
         file.profiles.iter().map(|profile| type_of(profile, options)).collect();
     for (index, profile) in file.profiles.iter().enumerate() {
-        let alone = types.iter().filter(|other| **other == types[index]).count() == 1;
+        let (profile_type, factor) = &types[index];
+        let alone = types.iter().filter(|(other, _)| other == profile_type).count() == 1;
         let attributes = if alone || profile.name.is_empty() {
             LabelIx::default()
         } else {
             let name = cut(&profile.name, limits, &mut imported.notes).into_owned();
             imported.label_ix(&LabelSet::new([("thread", name)]), limits)
         };
-        let reader = ProfileReader { index, profile, frames: &frames, attributes, limits };
+        let reader =
+            ProfileReader { index, profile, factor: *factor, frames: &frames, attributes, limits };
         let (rows, duration_ns) = reader.read(&mut imported)?;
         // Threads run side by side: their profiles last as long as the longest.
-        let so_far = imported.find(&types[index]).map_or(0, |at| imported.profiles[at].duration_ns);
+        let so_far = imported.find(profile_type).map_or(0, |at| imported.profiles[at].duration_ns);
         let at = imported.add(ImportedProfile {
-            profile_type: types[index].clone(),
+            profile_type: profile_type.clone(),
             kind: ProfileKind::Delta,
             period: 0,
             start: None,
@@ -101,23 +104,28 @@ fn intern(frame: &FrameModel, limits: &Limits, imported: &mut Imported) -> Frame
     imported.frames.intern(&Frame::Interpreted { runtime: IMPORT.into(), module, function, line })
 }
 
-/// What the values of a profile count. Stoker's own files say it in the profile's name; the format
-/// itself knows only units, and times are taken for wall-clock times.
-fn type_of(profile: &ProfileModel, options: &ReadOptions) -> ProfileType {
-    let ours = ProfileType::parse(&profile.name).ok().filter(|made| made.as_str() == profile.name);
+/// What the values of a profile count, and how many of it the file's unit is worth. Stoker's own
+/// files say it in the profile's name; the format itself knows only units, and times are taken for
+/// wall-clock times.
+fn type_of(profile: &ProfileModel, options: &ReadOptions) -> (ProfileType, u64) {
+    let ours = ProfileType::parse(&profile.name)
+        .ok()
+        .filter(|made| made.as_str() == profile.name && unit_word(made.unit()) == profile.unit);
     if let Some(ours) = ours {
-        return ours;
+        return (ours, 1);
     }
-    match (&*profile.unit, &options.profile_type) {
-        ("bytes", _) => unique(["memory", "space", "bytes", "space", "bytes"], |_| false),
-        (unit, Some(given)) if factor(unit).is_some() == (given.unit() == "nanoseconds") => {
+    let nanoseconds = factor(&profile.unit);
+    let made = match (nanoseconds, &options.profile_type) {
+        (is_time, Some(given)) if is_time.is_some() == (given.unit() == "nanoseconds") => {
             given.clone()
         }
-        (unit, _) if factor(unit).is_some() => {
-            unique(["wall", "wall", "nanoseconds", "wall", "nanoseconds"], |_| false)
+        (Some(_), _) => unique(["wall", "wall", "nanoseconds", "wall", "nanoseconds"], |_| false),
+        _ if profile.unit == "bytes" => {
+            unique(["memory", "space", "bytes", "space", "bytes"], |_| false)
         }
         _ => cpu_samples(),
-    }
+    };
+    (made, nanoseconds.unwrap_or(1))
 }
 
 /// Nanoseconds in one unit of time.
@@ -134,6 +142,7 @@ fn factor(unit: &str) -> Option<u64> {
 struct ProfileReader<'a> {
     index: usize,
     profile: &'a ProfileModel,
+    factor: u64,
     frames: &'a [FrameIx],
     attributes: LabelIx,
     limits: &'a Limits,
@@ -142,11 +151,11 @@ struct ProfileReader<'a> {
 impl ProfileReader<'_> {
     /// Rows, and nanoseconds from start to end.
     fn read(&self, imported: &mut Imported) -> Result<(Vec<ImportedRow>, u64), ReadError> {
-        let ticks = Ticks::new(factor(&self.profile.unit).unwrap_or(1));
+        let ticks = Ticks::new(self.factor);
         let start = self.ticks(&ticks, self.profile.start.unwrap_or(Number::Whole(0)), "start")?;
         let end = self.ticks(&ticks, self.profile.end.unwrap_or(Number::Whole(0)), "end")?;
-        let duration =
-            if factor(&self.profile.unit).is_some() { end.saturating_sub(start) } else { 0 };
+        let is_clock = factor(&self.profile.unit) == Some(self.factor);
+        let duration = if is_clock { end.saturating_sub(start) } else { 0 };
         let rows = match &*self.profile.kind {
             "sampled" => self.sampled(imported)?,
             "evented" => self.evented(start, end, imported)?,
@@ -165,7 +174,7 @@ impl ProfileReader<'_> {
             let problem = format!("{} samples have {} weights", samples.len(), weights.len());
             return Err(self.malformed("profile", self.index, problem));
         }
-        let mut ticks = Ticks::new(factor(&self.profile.unit).unwrap_or(1));
+        let mut ticks = Ticks::new(self.factor);
         let mut rows = Vec::with_capacity(samples.len());
         let mut stack = Vec::new();
         for (at, sample) in samples.iter().enumerate() {
@@ -189,7 +198,7 @@ impl ProfileReader<'_> {
         end: u64,
         imported: &mut Imported,
     ) -> Result<Vec<ImportedRow>, ReadError> {
-        let ticks = Ticks::new(factor(&self.profile.unit).unwrap_or(1));
+        let ticks = Ticks::new(self.factor);
         let mut open = Open::new(start);
         let mut rows = Vec::new();
         for (at, event) in self.profile.events.iter().enumerate() {

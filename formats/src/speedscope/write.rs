@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use stoker_dag::{BoxIx, CallTree, ProfileType};
 
+use super::unit_word;
 use crate::WriteError;
 use crate::text::{box_name, harmless};
 
@@ -132,10 +133,7 @@ impl Serialize for Sampled<'_> {
         let mut sampled = serializer.serialize_struct("Profile", 7)?;
         sampled.serialize_field("type", "sampled")?;
         sampled.serialize_field("name", self.profile.profile_type.as_str())?;
-        let unit = match self.profile.profile_type.unit() {
-            unit @ ("nanoseconds" | "microseconds" | "milliseconds" | "seconds" | "bytes") => unit,
-            _ => "none",
-        };
+        let unit = unit_word(self.profile.profile_type.unit());
         sampled.serialize_field("unit", unit)?;
         sampled.serialize_field("startValue", &0)?;
         sampled.serialize_field("endValue", &tree.total.first().copied().unwrap_or(0))?;
