@@ -37,7 +37,11 @@ pub(crate) fn measure(frequency_hz: u32, row: &mut Row) -> Result<()> {
     fs::write(BPF_STATS, "0").context("cannot switch BPF statistics off")?;
     let at = |what: &str| format!("agent at {frequency_hz} Hz, all CPUs busy: {what}");
     let share = |ns: u64| 100.0 * ns as f64 / elapsed.as_nanos() as f64;
-    row.add(at("CPU of its processes"), share(after.cpu_ns - before.cpu_ns), "% core");
+    row.add(
+        at("CPU of its processes"),
+        share(after.cpu_ns.saturating_sub(before.cpu_ns)),
+        "% core",
+    );
     row.add(at("CPU of its BPF programs"), share(after.bpf_ns - before.bpf_ns), "% core");
     row.add(at("resident memory, worker included"), after.resident_kib as f64 / 1024.0, "MiB");
     let runs = after.bpf_runs - before.bpf_runs;
@@ -71,7 +75,7 @@ impl Cost {
         family.dedup();
         let (bpf_ns, bpf_runs) = bpf_time(agent)?;
         Ok(Self {
-            cpu_ns: family.iter().map(|&pid| cpu_ns(pid)).sum(),
+            cpu_ns: family.iter().map(|&pid| cpu_ns(pid)).sum::<u64>() + ended_children_ns(agent),
             bpf_ns,
             bpf_runs,
             resident_kib: family.iter().map(|&pid| resident_kib(pid)).sum(),
@@ -90,6 +94,15 @@ fn cpu_ns(pid: u32) -> u64 {
     let first = |text: String| text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok());
     let read = |task: std::path::PathBuf| fs::read_to_string(task.join("schedstat")).ok();
     threads(pid).filter_map(|task| first(read(task)?)).sum()
+}
+
+/// CPU time of children that have ended: a worker that ran out of work. In ticks of 10 ms.
+fn ended_children_ns(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    // cutime and cstime are fields 16 and 17 of proc_pid_stat(5); the first after the name is 3.
+    let ticks = after_name.split_whitespace().skip(16 - 3).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10_000_000
 }
 
 fn resident_kib(pid: u32) -> u64 {
