@@ -167,7 +167,7 @@ impl CallTree {
     /// The same tree in depth-first order with siblings in order of name, so that a picture does
     /// not jump when data are added, whatever the order of arrival.
     #[must_use]
-    pub fn sorted(&self) -> Self {
+    pub fn sorted(self) -> Self {
         let order = self.depth_first_order();
         let mut new_ix = vec![BoxIx::ROOT; self.len()];
         for (to, from) in (0u32..).zip(&order) {
@@ -179,7 +179,7 @@ impl CallTree {
             label: order.iter().map(|from| self.label[from.at()]).collect(),
             self_value: column(&self.self_value),
             total: column(&self.total),
-            names: self.names.clone(),
+            names: self.names,
         }
     }
 

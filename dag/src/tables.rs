@@ -235,6 +235,12 @@ impl NodeTable {
         self.first_child.push(NodeIx::ROOT);
     }
 
+    /// Makes room for `more` nodes, `stacks` of them where a stack leaves those that are known.
+    pub fn reserve_stacks(&mut self, more: usize, stacks: usize) {
+        self.reserve(more);
+        self.further.reserve(stacks);
+    }
+
     /// Makes room for `more` nodes.
     pub fn reserve(&mut self, more: usize) {
         self.parents.reserve(more);

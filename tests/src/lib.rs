@@ -255,6 +255,15 @@ impl Server {
         self.json("/api/v1/flamegraph", &query)
     }
 
+    /// How many samples of the last hour are stored.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn samples(&self, selector: &str) -> u64 {
+        self.flamegraph(selector)["samples"].as_u64().expect("a count of samples")
+    }
+
     /// Self and total by function over the last hour.
     #[must_use]
     pub fn top(&self, selector: &str) -> serde_json::Value {

@@ -1,15 +1,15 @@
 //! Conservation: taken = stored + counted as lost, across a restart and a `kill -9` of the server
+//! in the middle of a run.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test fails by panicking and shows numbers"
 )]
-//! in the middle of a run.
 
 use std::time::Duration;
 
-use stoker_tests::{Server, can_sample};
+use stoker_tests::{Server, can_sample, wait_for};
 
 /// The numbers of the agent's last line: `stopped taken=… counted=… lost=… …`.
 fn report(output: &str, name: &str) -> u64 {
@@ -36,13 +36,16 @@ fn nothing_is_lost_when_the_server_dies_and_restarts() {
     second.kill();
     pause();
     let _third = server.start();
-    pause();
+    let before = server.samples("cpu{host=\"kept\"}");
+    wait_for("the agent finds the third server", || {
+        (server.samples("cpu{host=\"kept\"}") > before).then_some(())
+    });
     let output = agent.interrupt();
     let (taken, counted, lost) =
         (report(&output, "taken"), report(&output, "counted"), report(&output, "lost"));
     assert_eq!(taken, counted + lost);
     assert_eq!(report(&output, "waiting_batches"), 0, "{output}");
-    let stored = server.flamegraph("cpu{host=\"kept\"}")["samples"].as_u64().unwrap();
+    let stored = server.samples("cpu{host=\"kept\"}");
     println!("taken {taken} = stored {stored} + lost {lost}");
     assert!(taken > 0);
     assert_eq!(stored + lost, taken);
@@ -66,6 +69,6 @@ fn an_agent_that_was_killed_ships_its_spool_when_it_starts_again() {
     let again = server.start_agent("killed", &["--frequency", "1"]);
     let output = again.interrupt();
     assert_eq!(report(&output, "waiting_batches"), 0, "{output}");
-    let stored = server.flamegraph("cpu{host=\"killed\"}")["samples"].as_u64().unwrap();
+    let stored = server.samples("cpu{host=\"killed\"}");
     assert!(stored > report(&output, "counted"), "{stored}");
 }

@@ -16,6 +16,8 @@ use super::stream::{self, Ended};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// Between attempts of an agent that is about to stop.
+const HURRIED_PAUSE: Duration = Duration::from_millis(200);
 
 /// Where batches go and who sends them.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     pub(super) metrics: ShipMetrics,
     pub(super) pushed: Notify,
     pub(super) acked: Notify,
+    /// Ends a pause between attempts: somebody waits for the spool to be empty.
+    hurry: Notify,
 }
 
 impl Shared {
@@ -77,6 +81,7 @@ impl Shipper {
             metrics: ShipMetrics::default(),
             pushed: Notify::new(),
             acked: Notify::new(),
+            hurry: Notify::new(),
         });
         let task = tokio::spawn(run(endpoint, config.server, hello, Arc::clone(&shared)));
         Ok(Self { shared, task })
@@ -120,11 +125,14 @@ impl Shipper {
     }
 
     /// Waits, at most so long, until the server has acknowledged all, then stops sending. Gives how
-    /// many batches stay in the spool for the next start.
+    /// many batches stay in the spool for the next start. A pause between attempts is cut short: a
+    /// server that came back meanwhile shall not be missed.
     pub async fn drain(&self, patience: Duration) -> usize {
         let drained = async {
             while !self.shared.spool().is_empty() {
-                self.shared.acked.notified().await;
+                self.shared.hurry.notify_one();
+                let acked = self.shared.acked.notified();
+                let _ = tokio::time::timeout(HURRIED_PAUSE, acked).await;
             }
         };
         if tokio::time::timeout(patience, drained).await.is_err() {
@@ -171,6 +179,9 @@ async fn run(endpoint: Endpoint, server: String, hello: proto::Hello, shared: Ar
             Ended::Resend => {}
         }
         was_up = false;
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shared.hurry.notified() => {}
+        }
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use stoker_dag::{Frame, FrameIx, LabelIx};
 
 use crate::error::{Place, ReadError};
-use crate::import::{Imported, ImportedProfile, ImportedRow, ProfileKind, cut};
+use crate::import::{Imported, ImportedProfile, ImportedRow, ProfileKind, cut, text_of};
 use crate::pprof::IMPORT;
 use crate::profile_types::cpu_samples;
 use crate::{Format, Limits, ReadOptions, gzip};
@@ -18,7 +18,7 @@ use crate::{Format, Limits, ReadOptions, gzip};
 /// When no line at all is a stack, or a limit is exceeded.
 pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> {
     let input = gzip::inflate(bytes, options.limits.decompressed_bytes)?;
-    let text = String::from_utf8_lossy(&input);
+    let text = text_of(&input);
     let mut reader = Reader {
         limits: &options.limits,
         frames: FxHashMap::default(),
@@ -102,7 +102,12 @@ impl<'t> Reader<'_, 't> {
         }
         self.stack.clear();
         if stack != crate::text::NO_STACK {
-            for name in stack.split(';') {
+            let mut from = 0;
+            // A separator is one byte, so that every cut lies between characters.
+            let ends = memchr::memchr_iter(b';', stack.as_bytes()).chain([stack.len()]);
+            for end in ends {
+                let name = &stack[from..end];
+                from = end + 1;
                 let frame = match self.frames.get(name) {
                     Some(&known) => known,
                     None => self.frame(name, imported, place)?,

@@ -8,7 +8,7 @@ use stoker_dag::{Frame, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType};
 use super::lines::{Header, StackLine};
 use super::names::functions;
 use crate::error::{Place, ReadError};
-use crate::import::{Imported, ImportedProfile, ImportedRow, ProfileKind, cut};
+use crate::import::{Imported, ImportedProfile, ImportedRow, ProfileKind, cut, text_of};
 use crate::limits::MAX_PROFILES;
 use crate::pprof::{IMPORT, base_name};
 use crate::profile_types::{cpu_samples, unique};
@@ -22,7 +22,7 @@ use crate::{Format, Limits, ReadOptions, gzip};
 /// When there is no event, or a limit is exceeded.
 pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> {
     let input = gzip::inflate(bytes, options.limits.decompressed_bytes)?;
-    let text = String::from_utf8_lossy(&input);
+    let text = text_of(&input);
     let mut reader = Reader::new(&options.limits);
     for (number, line) in (1..).zip(text.lines()) {
         reader.line(line.trim_end(), number)?;

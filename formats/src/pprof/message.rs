@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::wire::{Fields, Value, WireError, signed, varint};
 use crate::Format;
 use crate::error::{Place, ReadError};
+use crate::import::text_of;
 use crate::limits::{Limits, MAX_PROFILES};
 
 /// A message with its tables as slices of the input.
@@ -78,7 +79,7 @@ impl<'a> Message<'a> {
             }
             (6, Value::Bytes(bytes)) => {
                 // Names come from binaries; a bad byte in one is no reason to refuse the rest.
-                self.strings.push(String::from_utf8_lossy(bytes));
+                self.strings.push(text_of(bytes));
                 bounded("strings", &self.strings, limits.table_entries, place)?;
             }
             (11, Value::Bytes(bytes)) => {

@@ -61,7 +61,7 @@ impl<'m, 'a> Samples<'m, 'a> {
             // Nothing is known yet, so that nearly everything will be new. An id takes two bytes in
             // a file of some size.
             let bytes: usize = message.samples.iter().map(|sample| sample.len()).sum();
-            imported.nodes.reserve((bytes / 2).min(limits.nodes));
+            imported.nodes.reserve_stacks((bytes / 2).min(limits.nodes), message.samples.len());
             imported.frames.reserve(count);
             imported.definitions.reserve(count);
         }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::message::{Message, malformed};
-use super::wire::{Fields, Value, WireError, signed};
+use super::wire::{Fields, Value, WireError, signed, varint};
 use crate::error::{Place, ReadError};
 use crate::limits::MAX_LINES;
 
@@ -219,6 +219,10 @@ impl Function {
 
 /// The id of a location; the rest is read when a sample needs it.
 fn location_id(bytes: &[u8]) -> Result<u64, WireError> {
+    // Writers put it first.
+    if let [0x08, rest @ ..] = bytes {
+        return varint(&mut &rest[..]);
+    }
     let mut fields = Fields::new(bytes);
     while let Some(field) = fields.next()? {
         if let (1, Value::Varint(id)) = field {
