@@ -31,12 +31,14 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn crates_depend_only_on_what_they_may() {
     let libraries = ["stoker-dag", "stoker-analysis", "stoker-formats", "stoker-wire"];
-    let all = ["stoker-agent", "stoker-server", "stoker-ebpf-abi"];
+    let all = ["stoker-agent", "stoker-server", "stoker-ebpf-abi", "stoker-unwind"];
     let may = |name: &str| -> Vec<&str> {
         match name {
-            "stoker-dag" | "stoker-ebpf-abi" | "xtask" => vec![],
+            "stoker-dag" | "stoker-ebpf-abi" | "stoker-unwind" | "xtask" => vec![],
             "stoker-analysis" | "stoker-formats" | "stoker-wire" => vec!["stoker-dag"],
-            "stoker-agent" => vec!["stoker-ebpf-abi", "stoker-dag", "stoker-wire"],
+            "stoker-agent" => {
+                vec!["stoker-ebpf-abi", "stoker-unwind", "stoker-dag", "stoker-wire"]
+            }
             "stoker-server" => libraries.to_vec(),
             "stoker-cli" | "stoker-tests" => [&libraries[..], &all].concat(),
             "stoker-benches" => [&libraries[..], &all, &["stoker-tests"]].concat(),

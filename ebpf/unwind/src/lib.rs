@@ -1,0 +1,12 @@
+//! Unwinding by compact tables: what the tables look like, and later the step from a frame to its
+//! caller, which the kernel-side program and the host run from the same source.
+//!
+//! Promises: `no_std`, no dependency, no `unsafe`, no allocation, no panic.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod row;
+mod rule;
+
+pub use row::{BLOCK_BYTES, BLOCK_SHIFT, Row};
+pub use rule::{Rule, RuleId, cfa, flags, saved};
