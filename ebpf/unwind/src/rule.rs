@@ -30,12 +30,13 @@ pub mod cfa {
     pub const STACK: u8 = 1;
     /// Frame pointer + `cfa_offset`.
     pub const FRAME: u8 = 2;
-    /// The word at stack pointer + `cfa_offset`.
+    /// The word at stack pointer + `cfa_offset`, and `operand` more (a stack pointer that was saved
+    /// before the stack was aligned, as hand-written cryptography does).
     pub const AT_STACK: u8 = 3;
-    /// The word at frame pointer + `cfa_offset`.
+    /// The word at frame pointer + `cfa_offset`, and `operand` more.
     pub const AT_FRAME: u8 = 4;
     /// A linkage stub: stack pointer + `cfa_offset`, and 8 more where the low four bits of the
-    /// instruction pointer are at least `threshold`.
+    /// instruction pointer are at least `operand`.
     pub const STUB: u8 = 5;
 }
 
@@ -77,8 +78,8 @@ pub struct Rule {
     pub frame_offset: i32,
     /// For [`Rule::ra`].
     pub ra_offset: i16,
-    /// For [`cfa::STUB`].
-    pub threshold: u16,
+    /// For [`cfa::STUB`], [`cfa::AT_STACK`] and [`cfa::AT_FRAME`].
+    pub operand: u16,
 }
 
 const _: () = assert!(size_of::<Rule>() == 16);
@@ -93,6 +94,6 @@ impl Rule {
         cfa_offset: 16,
         frame_offset: -16,
         ra_offset: -8,
-        threshold: 0,
+        operand: 0,
     };
 }
