@@ -11,9 +11,14 @@
 mod diff;
 mod expand;
 mod naming;
+pub mod path;
+mod sandwich;
+mod search;
 mod top;
 
 pub use diff::{Diff, DiffBy, DiffRow, Values, diff};
 pub use expand::call_tree;
 pub use naming::{LABEL_RUNTIME, Naming};
+pub use sandwich::{Sandwich, sandwich};
+pub use search::{Found, search};
 pub use top::{TopBy, TopRow, top};

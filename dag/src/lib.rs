@@ -35,6 +35,6 @@ pub use interner::StackInterner;
 pub use labels::{LabelIx, LabelSet, LabelTable};
 pub use module::{Module, ModuleMap};
 pub use profile::Profile;
-pub use prune::{OTHER, prune};
+pub use prune::{OTHER, prune, prune_around};
 pub use sample::{ProfileType, ProfileTypeError, SampleRow, UnixNanos, WINDOW_NS};
 pub use tables::{FrameIx, FrameTable, NodeIx, NodeTable, OrderError};

@@ -13,10 +13,48 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
     if max_boxes == 0 || tree.len() <= max_boxes {
         return tree.clone();
     }
-    let keep = largest(tree, max_boxes);
+    let all: Vec<usize> = (0..tree.len()).collect();
+    let mut keep = vec![false; tree.len()];
+    keep_largest(tree, all, max_boxes, &mut keep);
+    only(tree, &keep)
+}
+
+/// As [`prune`], and the `max_boxes` largest boxes of the subtree of `focus` beside those: what one
+/// looks at closely, in its place within the whole. `tree` has parents before children.
+#[must_use]
+pub fn prune_around(tree: &CallTree, max_boxes: usize, focus: BoxIx) -> CallTree {
+    if max_boxes == 0 || tree.len() <= max_boxes {
+        return tree.clone();
+    }
+    let mut keep = vec![false; tree.len()];
+    keep_largest(tree, (0..tree.len()).collect(), max_boxes, &mut keep);
+    keep_largest(tree, subtree(tree, focus), max_boxes, &mut keep);
+    let mut up = tree.parent[focus.at()];
+    while !keep[up.at()] {
+        keep[up.at()] = true;
+        up = tree.parent[up.at()];
+    }
+    only(tree, &keep)
+}
+
+fn subtree(tree: &CallTree, root: BoxIx) -> Vec<usize> {
+    let mut is_within = vec![false; tree.len()];
+    is_within[root.at()] = true;
+    let mut boxes = vec![root.at()];
+    for at in root.at() + 1..tree.len() {
+        if is_within[tree.parent[at].at()] {
+            is_within[at] = true;
+            boxes.push(at);
+        }
+    }
+    boxes
+}
+
+/// The tree with these boxes and the sums of all others. With a box its parent is kept.
+fn only(tree: &CallTree, keep: &[bool]) -> CallTree {
     let mut pruned = CallTree { names: tree.names.clone(), ..CallTree::default() };
     let mut new_ix = vec![BoxIx::ROOT; tree.len()];
-    let mut lost = Vec::with_capacity(max_boxes);
+    let mut lost = Vec::new();
     for at in 0..tree.len() {
         let parent = tree.parent[at];
         if keep[at] {
@@ -38,15 +76,16 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
     pruned.sorted()
 }
 
-fn largest(tree: &CallTree, max_boxes: usize) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..tree.len()).collect();
-    // A parent's total is at least its child's and it stands before it, so the kept set is closed.
-    order.select_nth_unstable_by(max_boxes - 1, |&a, &b| {
-        tree.total[b].cmp(&tree.total[a]).then(a.cmp(&b))
-    });
-    let mut keep = vec![false; tree.len()];
-    order[..max_boxes].iter().for_each(|&at| keep[at] = true);
-    keep
+/// Marks the `count` largest of `boxes`, a subtree.
+fn keep_largest(tree: &CallTree, mut boxes: Vec<usize>, count: usize, keep: &mut [bool]) {
+    if boxes.len() > count {
+        // A parent's total is at least its child's and it stands before it, so the kept set is closed.
+        boxes.select_nth_unstable_by(count - 1, |&a, &b| {
+            tree.total[b].cmp(&tree.total[a]).then(a.cmp(&b))
+        });
+        boxes.truncate(count);
+    }
+    boxes.iter().for_each(|&at| keep[at] = true);
 }
 
 fn add_others(pruned: &mut CallTree, lost: &[u64]) {

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use stoker_dag::{
     BoxIx, BuildId, BuildIdKind, CallTree, CallTreeBuilder, Definition, DefinitionMap,
-    DefinitionSource, Frame, FrameId, Location, NodeId, Profile, SpecialFrame, prune,
+    DefinitionSource, Frame, FrameId, Location, NodeId, Profile, SpecialFrame, prune, prune_around,
 };
 use stoker_dag::{BoxKind, BoxLabel};
 
@@ -149,6 +149,24 @@ proptest! {
         prop_assert_eq!(self_sum(&pruned), profile.total());
         let boxes = pruned.label.iter().filter(|label| label.kind != BoxKind::Other).count();
         prop_assert!(boxes <= keep);
+        for at in 1..pruned.len() {
+            prop_assert!(pruned.parent[at].at() < at);
+        }
+    }
+
+    #[test]
+    fn pruning_around_a_box_keeps_totals_and_more_of_what_lies_below(
+        samples in samples(), keep in 1usize..12, at in any::<prop::sample::Index>()
+    ) {
+        let profile = profile(&samples);
+        let whole = tree(&profile);
+        let focus = BoxIx(u32::try_from(at.index(whole.len())).unwrap());
+        let pruned = prune_around(&whole, keep, focus);
+        prop_assert_eq!(pruned.total[0], profile.total());
+        prop_assert_eq!(self_sum(&pruned), profile.total());
+        let boxes = |tree: &CallTree| tree.label.iter().filter(|label| label.kind != BoxKind::Other).count();
+        prop_assert!(boxes(&pruned) >= boxes(&prune(&whole, keep)));
+        prop_assert_eq!(boxes(&prune_around(&whole, whole.len(), focus)), whole.len());
         for at in 1..pruned.len() {
             prop_assert!(pruned.parent[at].at() < at);
         }

@@ -4,6 +4,8 @@
 
 #[path = "http/answers.rs"]
 mod answers;
+#[path = "http/explore.rs"]
+mod explore;
 mod fixture;
 #[path = "http/lifecycle.rs"]
 mod lifecycle;

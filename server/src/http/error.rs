@@ -17,7 +17,7 @@ pub struct ApiError {
     hint: String,
 }
 
-/// What is said of the one endpoint that takes.
+/// What is said of endpoints that take.
 const USE_POST: &str = "use POST";
 
 #[derive(Serialize)]
@@ -62,7 +62,8 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("there is no endpoint {path}");
         let hint = "the endpoints are profile-types, labels, labels/{name}/values, series, \
-                    flamegraph, timeline, top, agents and push, all below /api/v1/";
+                    flamegraph, timeline, top, search, sandwich, agents, push and parse, all \
+                    below /api/v1/";
         Self::new(StatusCode::NOT_FOUND, "unknown_endpoint", message, hint)
     }
 
@@ -70,7 +71,7 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("{path} does not answer {method}");
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        let hint = if path == super::PUSH { USE_POST } else { "use GET" };
+        let hint = if path == super::PUSH || path == super::PARSE { USE_POST } else { "use GET" };
         Self::new(status, "method_not_allowed", message, hint)
     }
 

@@ -11,7 +11,7 @@ use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
 use super::run::{Answer, bounded, json, run};
-use crate::query::{Engine, Folded, Query, QueryError, flamegraph as columns, fold, time};
+use crate::query::{Engine, Folded, Query, QueryError, flamegraph_around as columns, fold, time};
 
 /// Boxes of a flame graph unless asked otherwise.
 const MAX_NODES: usize = 8192;
@@ -41,11 +41,15 @@ pub(super) async fn flamegraph(
     )?;
     let max_nodes = params.number("max_nodes", MAX_NODES)?;
     let group_by = params.text("group_by")?;
+    let focus = params.path("root")?;
     params.finish()?;
     let name = file_name(&query, format);
     let mut response = run(&app, "flamegraph", query, move |engine, query| {
         let folded = fold(engine, query, group_by.as_deref())?;
-        answer(engine, query, &folded, format, max_nodes)
+        match format {
+            Format::Json => json(engine, &columns(query, &folded, max_nodes, &focus)?),
+            _ => answer(engine, query, &folded, format),
+        }
     })
     .await?;
     if let Some(name) = name.and_then(|name| HeaderValue::try_from(name).ok()) {
@@ -62,13 +66,12 @@ fn answer(
     query: &Query,
     folded: &Folded,
     format: Format,
-    max_nodes: usize,
 ) -> Result<Answer, ApiError> {
     let Some(profile_type) = &query.selector.profile_type else {
         return Err(QueryError::missing_profile_type(&query.selector).into());
     };
     match format {
-        Format::Json => json(engine, &columns(query, folded, max_nodes)?),
+        Format::Json => json(engine, &columns(query, folded, 0, &[])?),
         Format::Collapsed => as_collapsed(engine, folded),
         Format::Svg => as_svg(engine, query, profile_type, folded),
         Format::Pprof => as_pprof(engine, query, profile_type, folded),

@@ -10,10 +10,12 @@ mod api;
 mod assets;
 mod backend;
 mod error;
+mod explore;
 mod export;
 mod gate;
 mod metrics;
 mod params;
+mod parse;
 mod profile_self;
 mod push;
 mod run;
@@ -61,6 +63,8 @@ type Shared = Arc<App>;
 
 /// Where profiles of others are taken.
 const PUSH: &str = "/api/v1/push";
+/// Where they are looked at without being stored.
+const PARSE: &str = "/api/v1/parse";
 
 /// The whole HTTP side of a server over `backend`.
 pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
@@ -98,8 +102,11 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/flamegraph", get(export::flamegraph))
         .route("/api/v1/timeline", get(api::timeline))
         .route("/api/v1/top", get(api::top))
+        .route("/api/v1/search", get(explore::search))
+        .route("/api/v1/sandwich", get(explore::sandwich))
         .route("/api/v1/agents", get(agents::agents))
         .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
+        .route(PARSE, post(parse::parse).layer(DefaultBodyLimit::max(push::MAX_BODY)))
         .route("/debug/pprof/profile", get(profile_self::profile))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))

@@ -54,6 +54,15 @@ impl Params {
         })
     }
 
+    /// A path from the root of a flame graph; an empty one is the root.
+    pub(super) fn path(&mut self, name: &'static str) -> Result<Vec<u32>, ApiError> {
+        let text = self.text(name)?.unwrap_or_default();
+        stoker_analysis::path::parse(&text).ok_or_else(|| {
+            let hint = "a path is what the viewer's links have as zoom: six characters a step";
+            ApiError::parameter(format!("{name}={text:.40?} is no path"), hint)
+        })
+    }
+
     /// One of several words, or the first.
     pub(super) fn choice<T: Copy>(
         &mut self,

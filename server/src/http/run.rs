@@ -86,7 +86,12 @@ fn log(
 
 /// `answer` as JSON, within the limit of an answer.
 pub(super) fn json(engine: Engine<'_>, answer: &impl Serialize) -> Result<Answer, ApiError> {
-    let bytes = bounded(engine, |out| {
+    json_within(engine.limits.max_answer_bytes, answer)
+}
+
+/// As [`json`], for what is no query.
+pub(super) fn json_within(limit: usize, answer: &impl Serialize) -> Result<Answer, ApiError> {
+    let bytes = within(limit, |out| {
         serde_json::to_writer(out, answer).map_err(|error| ApiError::internal(&error.to_string()))
     })?;
     Ok(Answer { bytes, content_type: "application/json" })
@@ -97,7 +102,13 @@ pub(super) fn bounded(
     engine: Engine<'_>,
     write: impl FnOnce(&mut Bounded) -> Result<(), ApiError>,
 ) -> Result<Vec<u8>, ApiError> {
-    let limit = engine.limits.max_answer_bytes;
+    within(engine.limits.max_answer_bytes, write)
+}
+
+fn within(
+    limit: usize,
+    write: impl FnOnce(&mut Bounded) -> Result<(), ApiError>,
+) -> Result<Vec<u8>, ApiError> {
     let mut out = Bounded { bytes: Vec::new(), limit, is_over: false };
     let written = write(&mut out);
     if out.is_over {

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use stoker_dag::{CallTree, NameIx, prune};
+use stoker_dag::{BoxIx, CallTree, NameIx, prune, prune_around};
 
 use super::Query;
 use super::error::QueryError;
@@ -66,8 +66,46 @@ pub struct FlameColumns {
     pub total: Vec<u64>,
 }
 
-/// The flame graph of what was folded, with at most `max_nodes` boxes beside the `(other)` ones;
-/// 0 keeps all.
+/// The tables and boxes of a flame graph.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Columns {
+    /// Names of functions.
+    pub names: Vec<String>,
+    /// Names of modules; the first is empty.
+    pub modules: Vec<String>,
+    /// Source files; the first is empty.
+    pub files: Vec<String>,
+    /// The boxes.
+    pub nodes: FlameColumns,
+}
+
+impl Columns {
+    /// All of `tree`.
+    #[must_use]
+    pub fn of(tree: &CallTree) -> Self {
+        let mut names = Texts::default();
+        let mut modules = Texts::starting_empty(tree);
+        let mut files = Texts::starting_empty(tree);
+        let mut nodes = FlameColumns {
+            self_value: tree.self_value.clone(),
+            total: tree.total.clone(),
+            parent: tree.parent.iter().map(|parent| parent.0).collect(),
+            ..FlameColumns::default()
+        };
+        for label in &tree.label {
+            nodes.name.push(names.number(tree, label.name));
+            nodes.module.push(modules.number(tree, label.module));
+            nodes.file.push(files.number(tree, label.file));
+            nodes.line.push(label.line);
+            nodes.kind.push(label.kind.code());
+            nodes.inlined.push(u8::from(label.inlined));
+        }
+        Self { names: names.texts, modules: modules.texts, files: files.texts, nodes }
+    }
+}
+
+/// The flame graph of what was folded, with at most `max_nodes` boxes beside the `(other)` ones; 0
+/// keeps all.
 ///
 /// # Errors
 /// When the selector names no profile type.
@@ -76,26 +114,28 @@ pub fn flamegraph(
     folded: &Folded,
     max_nodes: usize,
 ) -> Result<FlameGraph, QueryError> {
+    flamegraph_around(query, folded, max_nodes, &[])
+}
+
+/// As [`flamegraph`], with as many boxes again below the box that `focus` leads to (a path as
+/// `stoker_analysis::path` has them), or below the last of its boxes that there is.
+///
+/// # Errors
+/// When the selector names no profile type.
+pub fn flamegraph_around(
+    query: &Query,
+    folded: &Folded,
+    max_nodes: usize,
+    focus: &[u32],
+) -> Result<FlameGraph, QueryError> {
     let profile_type = super::top::required_type(query)?;
     let tree = stoker_analysis::call_tree(&folded.profile, &folded.modules);
-    let pruned = prune(&tree, max_nodes);
-    let mut names = Texts::default();
-    let mut modules = Texts::starting_empty(&tree);
-    let mut files = Texts::starting_empty(&tree);
-    let mut nodes = FlameColumns {
-        self_value: pruned.self_value.clone(),
-        total: pruned.total.clone(),
-        parent: pruned.parent.iter().map(|parent| parent.0).collect(),
-        ..FlameColumns::default()
+    let (focus, _) = stoker_analysis::path::find(&tree, focus);
+    let pruned = match focus {
+        BoxIx::ROOT => prune(&tree, max_nodes),
+        focus => prune_around(&tree, max_nodes, focus),
     };
-    for label in &pruned.label {
-        nodes.name.push(names.number(&pruned, label.name));
-        nodes.module.push(modules.number(&pruned, label.module));
-        nodes.file.push(files.number(&pruned, label.file));
-        nodes.line.push(label.line);
-        nodes.kind.push(label.kind.code());
-        nodes.inlined.push(u8::from(label.inlined));
-    }
+    let Columns { names, modules, files, nodes } = Columns::of(&pruned);
     Ok(FlameGraph {
         query: query.selector.to_string(),
         profile_type: profile_type.to_string(),
@@ -107,9 +147,9 @@ pub fn flamegraph(
         samples: folded.profile.samples(),
         lost_samples: folded.stats.lost_samples,
         nodes_before_pruning: tree.len(),
-        names: names.texts,
-        modules: modules.texts,
-        files: files.texts,
+        names,
+        modules,
+        files,
         nodes,
     })
 }

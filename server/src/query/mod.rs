@@ -13,7 +13,9 @@ mod fold;
 mod limits;
 mod memory;
 mod parts;
+mod sandwich;
 mod scan;
+mod search;
 pub mod selector;
 pub mod time;
 mod timeline;
@@ -27,12 +29,14 @@ pub use catalogue::{
     Labels, ProfileTypes, SeriesList, Values, labels, profile_types, series, values,
 };
 pub use error::{ErrorKind, QueryError};
-pub use flamegraph::{FlameColumns, FlameGraph, flamegraph};
+pub use flamegraph::{Columns, FlameColumns, FlameGraph, flamegraph, flamegraph_around};
 pub use fold::{Folded, fold};
 pub use limits::{CancelOnDrop, Limits, Progress};
 pub use memory::{MemoryPart, MemoryParts};
 pub use parts::{Parts, TenantParts};
+pub use sandwich::{SandwichAnswer, sandwich};
 pub use scan::ScanStats;
+pub use search::{SearchAnswer, SearchFor, search};
 pub use selector::Selector;
 pub use timeline::{Timeline, TimelineGroup, TimelineOptions, timeline};
 pub use top::{Top, TopBy, TopEntry, top};

@@ -5,7 +5,7 @@
 //! and duration, else it ends now. A profile may be old; from the future it is refused.
 
 mod asked;
-mod refusals;
+pub(super) mod refusals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +30,10 @@ use crate::store::{Appended, BatchSource, SpoolId, StoreError, StreamRebase};
 /// Bytes of one body, compressed or not.
 pub(super) const MAX_BODY: usize = 64 << 20;
 /// How long a push waits for its turn.
-const TURN: Duration = Duration::from_secs(10);
+pub(super) const TURN: Duration = Duration::from_secs(10);
 
 /// What a file may hold: less than a tool at a desk reads, because a server reads several at a time.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     decompressed_bytes: 256 << 20,
     samples: 4 << 20,
     table_entries: 4 << 20,

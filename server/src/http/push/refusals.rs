@@ -8,7 +8,7 @@ use crate::http::error::ApiError;
 use crate::ingest::ImportedBatches;
 use crate::store::StoreError;
 
-pub(super) fn unread(rejection: &BytesRejection) -> ApiError {
+pub(in crate::http) fn unread(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let message = format!("the body has more than {MAX_BODY} bytes");
         let hint = "gzip it, or push less at a time";
@@ -18,7 +18,7 @@ pub(super) fn unread(rejection: &BytesRejection) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "bad_profile", message, "send it again")
 }
 
-pub(super) fn bad_profile(error: &stoker_formats::ReadError) -> ApiError {
+pub(in crate::http) fn bad_profile(error: &stoker_formats::ReadError) -> ApiError {
     let hint = "push pprof, collapsed stacks, the text of perf script, or speedscope JSON";
     ApiError::new(StatusCode::BAD_REQUEST, "bad_profile", error.to_string(), hint)
 }

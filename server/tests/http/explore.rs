@@ -1,0 +1,107 @@
+//! What the viewer explores with: search, sandwiches, subtrees, files that are looked at.
+
+use serde_json::{Value, json};
+
+use crate::fixture::*;
+use crate::support::Api;
+
+fn names(columns: &Value) -> Vec<String> {
+    let text =
+        |ix: &Value| columns["names"][usize::try_from(ix.as_u64().unwrap()).unwrap()].clone();
+    let names = columns["nodes"]["name"].as_array().unwrap().iter().map(text);
+    names.map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_sees_what_a_pruned_picture_does_not() {
+    let api = Api::start().await;
+    let found = api.json("/api/v1/search?query=cpu&q=MEMC&").await;
+    assert_eq!((&found["whole"], &found["total"]), (&json!(140 * PERIOD), &json!(30 * PERIOD)));
+    assert_eq!((&found["self"], &found["boxes"]), (&json!(30 * PERIOD), &json!(1)));
+    assert_eq!(found["functions"][0]["name"], "memcpy");
+    assert_eq!(found["functions"][0]["module"], "libc.so");
+    let regex = api.json("/api/v1/search?query=cpu&q=^(parse|memcpy)$&mode=regex&limit=1&").await;
+    assert_eq!((&regex["total"], &regex["functions_total"]), (&json!(70 * PERIOD), &json!(2)));
+    assert_eq!(regex["functions"].as_array().unwrap().len(), 1);
+    let exact = api.json("/api/v1/search?query=cpu&q=mem&mode=exact&").await;
+    assert_eq!((&exact["total"], &exact["functions"]), (&json!(0), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandwich_has_callers_and_callees() {
+    let api = Api::start().await;
+    let path = "/api/v1/sandwich?query=cpu&name=serve&module=api&";
+    let found = api.json(path).await;
+    assert_eq!((&found["total"], &found["self"]), (&json!(70 * PERIOD), &json!(0)));
+    assert_eq!(found["whole"], 140 * PERIOD);
+    assert_eq!(names(&found["callers"]), ["serve", "main"]);
+    assert_eq!(names(&found["callees"]), ["serve", "memcpy", "parse"]);
+    assert_eq!(found["callees"]["nodes"]["total"], json!([70 * PERIOD, 30 * PERIOD, 40 * PERIOD]));
+    let pruned = api.json("/api/v1/sandwich?query=cpu&name=serve&module=api&max_nodes=1&").await;
+    assert_eq!(names(&pruned["callees"]), ["serve", "(other)"]);
+    assert_eq!(pruned["callees"]["nodes_before_pruning"], 3);
+    let none = api.json("/api/v1/sandwich?query=cpu&name=serve&").await;
+    assert_eq!((&none["total"], &none["callers"]["nodes"]["total"]), (&json!(0), &json!([0])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subtree_is_shown_in_its_place_with_more_boxes() {
+    let api = Api::start().await;
+    let few = api.json("/api/v1/flamegraph?query=cpu&max_nodes=2&").await;
+    assert_eq!(names(&few), ["all", "main", "(other)", "(other)"]);
+    let key = |name, kind| stoker_analysis::path::key(name, "app.py", kind, false);
+    let run = key("run", stoker_dag::BoxKind::Interpreted);
+    for (path, wanted) in [
+        (vec![run], vec!["all", "main", "(other)", "run", "run", "(other)"]),
+        (vec![run, run], vec!["all", "main", "(other)", "run", "run", "(other)"]),
+        // The steps that there are lead to `run`.
+        (vec![run, 7], vec!["all", "main", "(other)", "run", "run", "(other)"]),
+        (vec![7], vec!["all", "main", "(other)", "(other)"]),
+    ] {
+        let root = stoker_analysis::path::format(&path);
+        let graph =
+            api.json(&format!("/api/v1/flamegraph?query=cpu&max_nodes=2&root={root}&")).await;
+        assert_eq!(names(&graph), wanted, "{path:?}");
+        assert_eq!(graph["nodes"]["total"][0], 140 * PERIOD);
+    }
+    let refused = api.get("/api/v1/flamegraph?query=cpu&root=short&").await;
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.json::<Value>().await.unwrap()["error"]["code"], "bad_parameter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_terms_are_refused_with_what_is_wrong() {
+    let api = Api::start().await;
+    for (path, wanted) in [
+        ("/api/v1/search?query=cpu&", "nothing to search"),
+        ("/api/v1/search?query=cpu&q=(&mode=regex&", "does not compile"),
+        ("/api/v1/search?query=cpu&q=a&mode=fuzzy&", "not known"),
+        ("/api/v1/search?q=a&", "query is missing"),
+        ("/api/v1/sandwich?query=%7B%7D&name=a&", "profile type"),
+    ] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.status(), 400, "{path}");
+        let message = answer.json::<Value>().await.unwrap()["error"]["message"].to_string();
+        assert!(message.contains(wanted), "{path}: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_shown_and_not_stored() {
+    let api = Api::start().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = |query: &str, body: &'static str| {
+        client.post(format!("http://{}/api/v1/parse{query}", api.address)).body(body).send()
+    };
+    let answer = post("?name=a.collapsed", "main;<script>x 3\nmain 2\n").await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let parsed: Value = answer.json().await.unwrap();
+    assert_eq!((&parsed["format"], &parsed["total"]), (&json!("collapsed"), &json!(5)));
+    assert_eq!(names(&parsed), ["all", "main", "<script>x"]);
+    let broken = post("", "\u{1}\u{2}").await.unwrap();
+    assert_eq!(broken.status(), 400);
+    assert_eq!(broken.json::<Value>().await.unwrap()["error"]["code"], "bad_profile");
+    let unknown = post("?type=heap", "main 2\n").await.unwrap();
+    assert_eq!(unknown.status(), 400);
+    assert_eq!(api.get("/api/v1/parse").await.status(), 405);
+}
