@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Client, Response, Url};
+use reqwest::{Body, Client, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stoker_formats::text::harmless;
@@ -112,16 +112,16 @@ impl Server {
         Ok(bytes.to_vec())
     }
 
-    /// Sends bytes to an endpoint below `/api/v1/`, and gives its answer, read as JSON.
+    /// Sends a body to an endpoint below `/api/v1/`, and gives its answer, read as JSON.
     pub async fn post<T: DeserializeOwned>(
         &self,
-        endpoint: &str,
+        endpoint: &[&str],
         parameters: &[(String, String)],
-        body: Vec<u8>,
+        body: impl Into<Body>,
     ) -> Result<T, PostError> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v1", endpoint]);
+            path.pop_if_empty().extend(["api", "v1"]).extend(endpoint);
         }
         let sent = self.client.post(url).query(parameters).body(body).send().await;
         let response = sent.map_err(|error| PostError::Unreachable(self.unreachable(&error)))?;

@@ -17,6 +17,7 @@ mod push;
 mod query;
 mod record;
 mod source;
+mod symbols;
 mod table;
 mod top;
 mod up;
@@ -54,6 +55,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Export(export::ExportArgs),
     Push(push::PushArgs),
+    Symbols(symbols::SymbolsArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
 }
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),
         Command::Push(args) => block_on(push::run(args)),
+        Command::Symbols(args) => block_on(symbols::run(args)),
         Command::Completions(args) => done(manual::completions(&args, Cli::command())),
         Command::Man(args) => done(manual::man(&args, Cli::command())),
     };

@@ -170,7 +170,7 @@ async fn send(
     };
     let mut tries = 1;
     loop {
-        match server.post("push", &parameters, bytes.clone()).await {
+        match server.post(&["push"], &parameters, bytes.clone()).await {
             Err(PostError::Busy(_)) if tries < TRIES => tries += 1,
             sent => return (path, sent),
         }

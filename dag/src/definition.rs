@@ -16,6 +16,8 @@ pub enum DefinitionSource {
     PerfMap,
     /// An ELF symbol table or the kernel's.
     SymbolTable,
+    /// A symbol table that was given to the server.
+    ServerSymbolTable,
     /// DWARF that the agent found beside the binary.
     AgentDwarf,
     /// Debug information that was given to the server.
@@ -24,8 +26,13 @@ pub enum DefinitionSource {
 
 impl DefinitionSource {
     /// All of them, least trusted first.
-    pub const ALL: [Self; 4] =
-        [Self::PerfMap, Self::SymbolTable, Self::AgentDwarf, Self::ServerDebugInfo];
+    pub const ALL: [Self; 5] = [
+        Self::PerfMap,
+        Self::SymbolTable,
+        Self::ServerSymbolTable,
+        Self::AgentDwarf,
+        Self::ServerDebugInfo,
+    ];
 
     /// The number that stands for it on the wire and on disk. Never reused.
     #[must_use]
@@ -35,7 +42,14 @@ impl DefinitionSource {
             Self::SymbolTable => 2,
             Self::AgentDwarf => 3,
             Self::ServerDebugInfo => 4,
+            Self::ServerSymbolTable => 5,
         }
+    }
+
+    /// Whether an agent may say so. What was given to the server only the server says.
+    #[must_use]
+    pub const fn is_from_agent(self) -> bool {
+        !matches!(self, Self::ServerSymbolTable | Self::ServerDebugInfo)
     }
 
     /// The source with this code.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::http::HttpConfig;
 use crate::query::{Limits, time};
 use crate::store::StoreConfig;
+use crate::symbols::SymbolsConfig;
 
 /// Where the API and the viewer answer unless told otherwise.
 pub const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4040);
@@ -48,6 +49,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Queries that run at a time; 0 is one for each CPU and one more.
     pub concurrent_queries: usize,
+    /// How much debug information is kept, and how it is read.
+    pub symbols: SymbolsConfig,
     /// When logs are sealed, and other settings of the store; its folder is [`Self::data_dir`].
     pub store: StoreConfig,
 }
@@ -62,6 +65,7 @@ impl Default for ServerConfig {
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
             concurrent_queries: 0,
+            symbols: SymbolsConfig::default(),
             store: StoreConfig::default(),
         }
     }
@@ -95,6 +99,8 @@ pub struct Settings {
     pub query_timeout: Option<String>,
     /// [`ServerConfig::concurrent_queries`].
     pub concurrent_queries: Option<usize>,
+    /// MiB of debug information that are kept: [`SymbolsConfig::max_bytes`].
+    pub max_symbols: Option<u64>,
     /// What is logged, as `info` or `stoker_server=debug,info`.
     pub log: Option<String>,
     /// `text` or `json`.
@@ -170,6 +176,7 @@ impl Settings {
             allowed_hosts: self.allowed_hosts.or(weaker.allowed_hosts),
             query_timeout: self.query_timeout.or(weaker.query_timeout),
             concurrent_queries: self.concurrent_queries.or(weaker.concurrent_queries),
+            max_symbols: self.max_symbols.or(weaker.max_symbols),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
         }
@@ -185,6 +192,10 @@ impl Settings {
         if let Some(text) = &self.query_timeout {
             limits.timeout = positive("query_timeout", text)?;
         }
+        let mut symbols = default.symbols;
+        if let Some(mib) = self.max_symbols {
+            symbols.max_bytes = mib.saturating_mul(1 << 20);
+        }
         Ok(ServerConfig {
             data_dir: self.data_dir.unwrap_or(default.data_dir),
             http: self.http.unwrap_or(default.http),
@@ -193,6 +204,7 @@ impl Settings {
             allowed_hosts: self.allowed_hosts.unwrap_or_default(),
             limits,
             concurrent_queries: self.concurrent_queries.unwrap_or(0),
+            symbols,
             store: default.store,
         })
     }

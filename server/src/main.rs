@@ -44,6 +44,10 @@ struct Args {
     /// Queries that run at a time [default: one for each CPU and one more]
     #[arg(long, env = "STOKER_CONCURRENT_QUERIES", value_name = "N")]
     concurrent_queries: Option<usize>,
+    /// Debug information that is kept for `stoker symbols push`, in MiB; past it those files go that
+    /// were used longest ago. 0 takes none [default: 4096]
+    #[arg(long, env = "STOKER_MAX_SYMBOLS", value_name = "MIB")]
+    max_symbols: Option<u64>,
     /// What is logged: a level, or targets with levels [default: info]
     #[arg(long, env = "STOKER_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -74,6 +78,7 @@ impl Args {
             allowed_hosts: self.allowed_host,
             query_timeout: self.query_timeout,
             concurrent_queries: self.concurrent_queries,
+            max_symbols: self.max_symbols,
             log: self.log,
             log_format: self.log_format,
         };
@@ -82,6 +87,8 @@ impl Args {
 }
 
 fn main() -> ExitCode {
+    // Reads debug information in a process of its own; never comes back then.
+    stoker_symbols::dispatch_worker();
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

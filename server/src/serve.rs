@@ -18,6 +18,7 @@ use crate::ingest;
 use crate::query::TenantParts;
 use crate::store::{Store, StoreConfig, StoreError, TenantId};
 use crate::store_backend::StoreBackend;
+use crate::symbols::{NamedParts, Symbols, SymbolsError};
 
 /// How long answers that are under way may take once the server stops.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -63,6 +64,9 @@ pub enum ServerError {
     /// The store does not open or close.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The folder of debug information does not open.
+    #[error(transparent)]
+    Symbols(#[from] SymbolsError),
 }
 
 /// A server that runs until it is shut down.
@@ -92,11 +96,14 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     let store_config = StoreConfig { dir: config.data_dir.clone(), ..config.store.clone() };
     let opened = tokio::task::spawn_blocking(move || Store::open(store_config)).await;
     let store = opened.unwrap_or(Err(StoreError::Closed))?;
+    let (dir, symbols) = (config.data_dir.join("symbols"), config.symbols.clone());
+    let opened = tokio::task::spawn_blocking(move || Symbols::open(&dir, symbols)).await;
+    let symbols = opened.map_err(|_| StoreError::Closed)??;
     let tenant = TenantId::default_tenant();
     let agents = ingest::Agents::default();
     let counts = Arc::<ingest::IngestMetrics>::default();
     let backend = StoreBackend {
-        parts: TenantParts { store: store.clone(), tenant },
+        parts: NamedParts { rows: TenantParts { store: store.clone(), tenant }, symbols },
         agents: agents.clone(),
         ingest: Arc::clone(&counts),
     };

@@ -6,10 +6,11 @@ use crate::http::{AgentEntry, Backend, Metric, MetricKind, UnwindCounts};
 use crate::ingest::{Agent, Agents, IngestCounts, IngestMetrics, RefusalCode};
 use crate::query::{Parts, TenantParts};
 use crate::store::StoreMetrics;
+use crate::symbols::{NamedParts, SymbolCounts};
 
 /// A server's data.
 pub(crate) struct StoreBackend {
-    pub(crate) parts: TenantParts,
+    pub(crate) parts: NamedParts,
     pub(crate) agents: Agents,
     pub(crate) ingest: Arc<IngestMetrics>,
 }
@@ -57,6 +58,56 @@ const METRICS: [(&str, MetricKind, &str, Read); 15] = {
     ]
 };
 
+type ReadSymbols = fn(&SymbolCounts) -> u64;
+
+/// What pushed debug information counts.
+const SYMBOL_METRICS: [(&str, MetricKind, &str, ReadSymbols); 11] = {
+    use MetricKind::{Counter, Gauge};
+    [
+        ("symbols_files", Gauge, "Files of debug information that are kept", |m| m.files),
+        ("symbols_bytes", Gauge, "Bytes of all files of debug information", |m| m.bytes),
+        ("symbols_pushed", Counter, "Files of debug information that were taken", |m| m.pushed),
+        ("symbols_refused", Counter, "Files of debug information that were refused", |m| m.refused),
+        (
+            "symbols_evicted",
+            Counter,
+            "Files of debug information that went to make room (--max-symbols)",
+            |m| m.evicted,
+        ),
+        (
+            "symbols_unreadable",
+            Gauge,
+            "Files of debug information that could not be read at the start",
+            |m| m.unreadable,
+        ),
+        ("symbols_frames_named", Counter, "Frames named from pushed files", |m| m.named),
+        (
+            "symbols_frames_nameless",
+            Counter,
+            "Frames for which the pushed file of their build has no name",
+            |m| m.nameless,
+        ),
+        (
+            "symbols_frames_unanswered",
+            Counter,
+            "Frames that were not looked up in the time of their query",
+            |m| m.unanswered,
+        ),
+        (
+            "symbols_frames_quarantined",
+            Counter,
+            "Frames of pushed files that are left alone because they killed workers",
+            |m| m.quarantined,
+        ),
+        (
+            "symbols_worker_failures",
+            Counter,
+            "Workers that died over a pushed file or did not answer in time",
+            |m| m.worker_failures,
+        ),
+    ]
+};
+
 type ReadIngest = fn(&IngestCounts) -> u64;
 
 /// What ingest counts.
@@ -91,22 +142,30 @@ impl Backend for StoreBackend {
     }
 
     fn writable(&self) -> Option<TenantParts> {
+        Some(self.parts.rows.clone())
+    }
+
+    fn symbols(&self) -> Option<NamedParts> {
         Some(self.parts.clone())
     }
 
     fn agents(&self) -> Vec<AgentEntry> {
-        self.agents.list(&self.parts.tenant).iter().map(entry).collect()
+        self.agents.list(&self.parts.rows.tenant).iter().map(entry).collect()
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let counted = self.parts.store.metrics();
+        let counted = self.parts.rows.store.metrics();
         let store =
             METRICS.iter().map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
         let counted = self.ingest.counts();
         let ingest = INGEST_METRICS
             .iter()
             .map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
-        let plain = store.chain(ingest).map(|(name, kind, help, value)| Metric {
+        let counted = self.parts.symbols.counts();
+        let symbols = SYMBOL_METRICS
+            .iter()
+            .map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
+        let plain = store.chain(ingest).chain(symbols).map(|(name, kind, help, value)| Metric {
             name,
             help,
             kind: *kind,
@@ -117,7 +176,7 @@ impl Backend for StoreBackend {
     }
 
     fn ready(&self) -> Result<(), String> {
-        match self.parts.store.ready() {
+        match self.parts.rows.store.ready() {
             true => Ok(()),
             false => Err("The store is closing: ask again when the server has restarted.".into()),
         }

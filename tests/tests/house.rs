@@ -30,14 +30,23 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn crates_depend_only_on_what_they_may() {
-    let libraries = ["stoker-dag", "stoker-analysis", "stoker-formats", "stoker-wire"];
+    let libraries =
+        ["stoker-dag", "stoker-analysis", "stoker-formats", "stoker-wire", "stoker-symbols"];
     let all = ["stoker-agent", "stoker-server", "stoker-ebpf-abi", "stoker-unwind"];
     let may = |name: &str| -> Vec<&str> {
         match name {
             "stoker-dag" | "stoker-ebpf-abi" | "stoker-unwind" | "xtask" => vec![],
-            "stoker-analysis" | "stoker-formats" | "stoker-wire" => vec!["stoker-dag"],
+            "stoker-analysis" | "stoker-formats" | "stoker-wire" | "stoker-symbols" => {
+                vec!["stoker-dag"]
+            }
             "stoker-agent" => {
-                vec!["stoker-ebpf-abi", "stoker-unwind", "stoker-dag", "stoker-wire"]
+                vec![
+                    "stoker-ebpf-abi",
+                    "stoker-unwind",
+                    "stoker-dag",
+                    "stoker-wire",
+                    "stoker-symbols",
+                ]
             }
             "stoker-server" => libraries.to_vec(),
             "stoker-cli" | "stoker-tests" => [&libraries[..], &all].concat(),
@@ -87,11 +96,12 @@ fn only_its_own_folder_names_aya_and_blazesym() {
     let mut files = Vec::new();
     sources(&root().join("agent/src"), &mut files);
     sources(&root().join("server/src"), &mut files);
+    sources(&root().join("symbols/src"), &mut files);
     sources(&root().join("cli/src"), &mut files);
     assert!(files.len() > 20);
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        for (library, home) in [("aya", "agent/src/kernel"), ("blazesym", "agent/src/symbolize")] {
+        for (library, home) in [("aya", "agent/src/kernel"), ("blazesym", "symbols/src")] {
             let uses = text.contains(&format!("{library}::"));
             assert!(
                 !uses || file.starts_with(root().join(home)),

@@ -13,8 +13,8 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use stoker_dag::{BuildId, UnwindFailure};
+use stoker_symbols::elf::{CodeSegment, ElfError, ElfInfo, virtual_offset};
 
-use super::elf::{CodeSegment, ElfError, ElfInfo, virtual_offset};
 use super::file_keeper::FileKeeper;
 use super::maps::MappedFile;
 use super::module_name::module_name;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stoker_dag::{BuildId, BuildIdKind, Frame, KernelImage, SpecialFrame, UnwindFailure};
+use stoker_symbols::elf::build_ids;
 
-use super::elf::build_ids;
 use super::ksyms::{KernelSymbols, ModuleRange, parse_modules};
 
 /// Modules and BPF programs are read again after this time at the earliest, and only when an

@@ -10,7 +10,7 @@ use stoker_dag::BuildId;
 
 use super::cgroup::CgroupPlace;
 use super::jit::read_bounded;
-use super::module_name::clean_text;
+use stoker_symbols::clean_text;
 
 /// Most bytes of a process's environment that are looked through.
 pub const ENVIRON_BYTES_MAX: u64 = 128 * 1024;

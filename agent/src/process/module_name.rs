@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use stoker_symbols::clean_text;
+
 /// Longest module name.
 pub const MODULE_NAME_BYTES_MAX: usize = 255;
 
@@ -26,20 +28,6 @@ fn without_version(name: &str) -> &str {
 
 fn clean(name: &str) -> String {
     clean_text(name, MODULE_NAME_BYTES_MAX)
-}
-
-/// `text` with control characters replaced, cut at a character's end to at most `bytes_max` bytes.
-#[must_use]
-pub(crate) fn clean_text(text: &str, bytes_max: usize) -> String {
-    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut clean = String::with_capacity(text.len().min(bytes_max));
-    for c in text.chars().map(printable) {
-        if clean.len() + c.len_utf8() > bytes_max {
-            break;
-        }
-        clean.push(c);
-    }
-    clean
 }
 
 #[cfg(test)]

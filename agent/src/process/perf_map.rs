@@ -4,7 +4,7 @@
 //!
 //! Compilers append, so of two entries with one start the later counts.
 
-use super::module_name::clean_text;
+use stoker_symbols::clean_text;
 
 /// Most bytes that are read of one perf map.
 pub const PERF_MAP_BYTES_MAX: u64 = 16 * 1024 * 1024;

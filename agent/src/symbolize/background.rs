@@ -5,13 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stoker_dag::{Definition, Frame, FrameId};
+use stoker_symbols::{Meaning, Outcome, Question, Runner, Sources, Strings};
 
 use super::cache::Cache;
 use super::counters::SymbolizeCounters;
-use super::definitions::Strings;
-use super::protocol::Meaning;
 use super::queue::{Job, Queue};
-use super::runner::{Outcome, Runner};
 
 /// Most frames whose meaning is remembered, nameless ones included.
 pub const CACHED_FRAMES_MAX: usize = 64 * 1024;
@@ -145,7 +143,7 @@ impl Shared {
 impl State {
     fn take(&mut self, frame: Frame, meaning: Option<&Meaning>) {
         let id = frame.id();
-        let definition = meaning.map(|meaning| self.strings.definition(meaning));
+        let definition = meaning.map(|meaning| self.strings.definition(meaning, Sources::AGENT));
         self.queue.done(&id);
         self.cache.insert(id, definition.clone());
         match definition {
@@ -169,6 +167,8 @@ pub(super) fn run(shared: &Shared, mut runner: Runner) {
 
 /// Tries until there is an answer; `None` when it is time to stop.
 fn answer(shared: &Shared, runner: &mut Runner, job: &Job) -> Option<Outcome> {
+    let addresses: Vec<u64> = job.frames.iter().map(|&(_, address)| address).collect();
+    let question = Question { image: &job.image, files: &job.files, addresses: &addresses };
     loop {
         if runner.has_given_up(&job.image) {
             return Some(Outcome::Quarantined);
@@ -176,7 +176,7 @@ fn answer(shared: &Shared, runner: &mut Runner, job: &Job) -> Option<Outcome> {
         let running = runner.ensure_worker();
         shared.publish(runner);
         if running {
-            match runner.attempt(job, || shared.is_stopping()) {
+            match runner.attempt(&question, || shared.is_stopping()) {
                 Outcome::Again => {}
                 outcome => return Some(outcome),
             }

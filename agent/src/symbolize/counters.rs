@@ -1,5 +1,7 @@
 //! What naming counts.
 
+use stoker_symbols::WorkerCounters;
+
 /// Everything counted since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SymbolizeCounters {
@@ -34,7 +36,7 @@ pub struct SymbolizeCounters {
 
 impl SymbolizeCounters {
     /// Adds what the thread that feeds the workers counted.
-    pub(super) fn add(&mut self, counted: Self) {
+    pub(super) fn add(&mut self, counted: WorkerCounters) {
         self.requests_refused += counted.requests_refused;
         self.workers_started += counted.workers_started;
         self.worker_start_failures += counted.worker_start_failures;

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use stoker_dag::{BuildId, Frame};
+use stoker_symbols::Image;
 
-use super::protocol::Image;
 use crate::process::ProcessTable;
 
 /// A frame's place in something that has symbols.

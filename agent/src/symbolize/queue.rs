@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::{Frame, FrameId};
-
-use super::protocol::{ADDRESSES_MAX, Image};
+use stoker_symbols::{ADDRESSES_MAX, Image, Role};
 
 /// Most frames that wait.
 pub const QUEUED_FRAMES_MAX: usize = 16 * 1024;
@@ -18,7 +17,8 @@ pub const QUEUED_IMAGES_MAX: usize = 192;
 #[derive(Debug)]
 pub(super) struct Job {
     pub image: Image,
-    pub file: Option<Arc<File>>,
+    /// Where its names come from.
+    pub files: Vec<(Role, Arc<File>)>,
     /// Each frame and its address in the image.
     pub frames: Vec<(Frame, u64)>,
 }
@@ -51,16 +51,18 @@ impl Queue {
     pub(super) fn push(
         &mut self,
         image: &Image,
-        file: Option<Arc<File>>,
+        files: Vec<(Role, Arc<File>)>,
         id: FrameId,
         frame: (Frame, u64),
     ) {
         self.pending.insert(id);
         let job = self.jobs.entry(image.clone()).or_insert_with(|| {
             self.order.push_back(image.clone());
-            Job { image: image.clone(), file: None, frames: Vec::new() }
+            Job { image: image.clone(), files: Vec::new(), frames: Vec::new() }
         });
-        job.file = job.file.take().or(file);
+        if job.files.is_empty() {
+            job.files = files;
+        }
         job.frames.push(frame);
     }
 
@@ -71,7 +73,7 @@ impl Queue {
         let mut job = self.jobs.remove(&image)?;
         if job.frames.len() > ADDRESSES_MAX {
             let frames = job.frames.split_off(ADDRESSES_MAX);
-            let rest = Job { image: image.clone(), file: job.file.clone(), frames };
+            let rest = Job { image: image.clone(), files: job.files.clone(), frames };
             self.jobs.insert(image.clone(), rest);
             self.order.push_back(image);
         }
@@ -107,7 +109,7 @@ mod tests {
 
     fn push(queue: &mut Queue, image: &str, offset: u64) {
         let frame = frame(offset);
-        queue.push(&Image::File(image.to_owned()), None, frame.id(), (frame, offset));
+        queue.push(&Image::File(image.to_owned()), Vec::new(), frame.id(), (frame, offset));
     }
 
     #[test]

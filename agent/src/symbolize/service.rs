@@ -8,40 +8,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use stoker_dag::{Definition, Frame};
+use stoker_symbols::{Image, Role, Runner, WorkerConfig};
 
 use super::background::{ANSWERS_MAX, Shared, run};
 use super::counters::SymbolizeCounters;
 use super::identity::{Place, file_of, place_of};
-use super::protocol::Image;
 use super::queue::QUEUED_FRAMES_MAX;
-use super::runner::Runner;
-use super::worker::WORKER_ARG;
 use crate::process::ProcessTable;
-
-/// How long a worker may take for one request.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How workers are started and how long they may take.
-#[derive(Debug, Clone)]
-pub struct SymbolizerConfig {
-    /// The executable, whose `main` calls [`dispatch_worker`](super::dispatch_worker).
-    pub program: PathBuf,
-    /// Its arguments, [`WORKER_ARG`] first.
-    pub arguments: Vec<OsString>,
-    /// How long it may take for one request.
-    pub timeout: Duration,
-}
-
-impl Default for SymbolizerConfig {
-    /// This very executable, even after its file was replaced.
-    fn default() -> Self {
-        Self {
-            program: PathBuf::from("/proc/self/exe"),
-            arguments: vec![WORKER_ARG.into()],
-            timeout: REQUEST_TIMEOUT,
-        }
-    }
-}
 
 /// What became of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +42,7 @@ impl Symbolizer {
     /// # Errors
     /// When no thread can be started.
     pub fn start() -> io::Result<Self> {
-        Self::with_config(SymbolizerConfig::default())
+        Self::with_config(WorkerConfig::default())
     }
 
     /// Like [`Self::start`] with a worker executable of one's choice.
@@ -77,14 +50,14 @@ impl Symbolizer {
     /// # Errors
     /// When no thread can be started.
     pub fn with_worker(program: PathBuf, arguments: Vec<OsString>) -> io::Result<Self> {
-        Self::with_config(SymbolizerConfig { program, arguments, ..SymbolizerConfig::default() })
+        Self::with_config(WorkerConfig { program, arguments, ..WorkerConfig::default() })
     }
 
     /// Like [`Self::start`] with everything of one's choice.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn with_config(config: SymbolizerConfig) -> io::Result<Self> {
+    pub fn with_config(config: WorkerConfig) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let background = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -116,7 +89,8 @@ impl Symbolizer {
             return Asked::Nameless;
         }
         state.counters.frames_asked += 1;
-        state.queue.push(&place.image, file, id, (frame.clone(), place.address));
+        let files = file.into_iter().map(|file| (Role::Image, file)).collect();
+        state.queue.push(&place.image, files, id, (frame.clone(), place.address));
         self.shared.work.notify_one();
         Asked::Queued
     }

@@ -2,6 +2,7 @@
 //! API over parts in memory.
 
 use crate::query::{Parts, TenantParts};
+use crate::symbols::NamedParts;
 
 use super::agents::AgentEntry;
 
@@ -36,6 +37,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Where what is pushed is stored; `None` where nothing is.
     fn writable(&self) -> Option<TenantParts> {
+        None
+    }
+
+    /// Where debug information is kept; `None` where none is.
+    fn symbols(&self) -> Option<NamedParts> {
         None
     }
 

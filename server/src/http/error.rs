@@ -62,7 +62,8 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("there is no endpoint {path}");
         let hint = "the endpoints are profile-types, labels, labels/{name}/values, series, \
-                    flamegraph, timeline, top, search, sandwich, agents, push and parse, all \
+                    flamegraph, timeline, top, search, sandwich, agents, push, parse and \
+                    symbols/{build_id}, all \
                     below /api/v1/";
         Self::new(StatusCode::NOT_FOUND, "unknown_endpoint", message, hint)
     }
@@ -71,7 +72,9 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("{path} does not answer {method}");
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        let hint = if path == super::PUSH || path == super::PARSE { USE_POST } else { "use GET" };
+        let takes = [super::PUSH, super::PARSE].contains(&&*path);
+        let takes = takes || path.starts_with("/api/v1/symbols/");
+        let hint = if takes { USE_POST } else { "use GET" };
         Self::new(status, "method_not_allowed", message, hint)
     }
 

@@ -19,6 +19,7 @@ mod parse;
 mod profile_self;
 mod push;
 mod run;
+mod symbols;
 
 use std::sync::Arc;
 
@@ -66,6 +67,9 @@ const PUSH: &str = "/api/v1/push";
 /// Where they are looked at without being stored.
 const PARSE: &str = "/api/v1/parse";
 
+/// Where debug information is taken.
+const SYMBOLS: &str = "/api/v1/symbols/{build_id}";
+
 /// The whole HTTP side of a server over `backend`.
 pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
     let slots = match config.concurrent_queries {
@@ -107,6 +111,8 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/agents", get(agents::agents))
         .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
         .route(PARSE, post(parse::parse).layer(DefaultBodyLimit::max(push::MAX_BODY)))
+        .route("/api/v1/symbols", get(symbols::list))
+        .route(SYMBOLS, post(symbols::push).layer(DefaultBodyLimit::disable()))
         .route("/debug/pprof/profile", get(profile_self::profile))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))

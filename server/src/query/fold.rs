@@ -49,11 +49,21 @@ pub fn fold(
     let stats = scan(engine, query, &mut sink)?;
     let mut folded = Folded { profile: sink.profile, modules: ModuleMap::default(), stats };
     engine.parts.names(&mut |names| folded.learn(names));
+    folded.learn_late(engine);
     engine.progress.check()?;
     Ok(folded)
 }
 
 impl Folded {
+    /// What was pushed of builds says what frames mean, late and without a change to what is stored.
+    fn learn_late(&mut self, engine: Engine<'_>) {
+        let Profile { frames, definitions, .. } = &mut self.profile;
+        let deadline = engine.progress.deadline();
+        for (frame, definition) in engine.parts.late_definitions(&mut frames.iter(), deadline) {
+            definitions.learn(frame, definition);
+        }
+    }
+
     fn learn(&mut self, names: &Names) {
         let profile = &mut self.profile;
         for (id, frame) in profile.frames.iter() {

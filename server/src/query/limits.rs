@@ -84,6 +84,12 @@ impl Progress {
         self.rows.load(Ordering::Relaxed)
     }
 
+    /// When the query ends at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Whether the query may go on.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Where queries find rows: the store, or parts held in memory.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
-use stoker_dag::ProfileType;
+use stoker_dag::{Definition, Frame, FrameId, ProfileType};
 
 use crate::store::{Names, PartView, Store, StoreError, TenantId, TimeRange};
 
@@ -22,6 +23,16 @@ pub trait Parts: Send + Sync {
 
     /// Calls `read` once with what is known of frames and builds.
     fn names(&self, read: &mut dyn FnMut(&Names));
+
+    /// What debug information that came later says of frames, as far as that is known by `deadline`.
+    /// Beside [`Self::names`], which wins where it says more.
+    fn late_definitions(
+        &self,
+        _frames: &mut dyn Iterator<Item = (FrameId, &Frame)>,
+        _deadline: Option<Instant>,
+    ) -> Vec<(FrameId, Definition)> {
+        Vec::new()
+    }
 }
 
 /// One tenant's data in a store.

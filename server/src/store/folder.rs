@@ -5,6 +5,7 @@
 //! LOCK                 held by the server that has it open; says which
 //! logs/TENANT/*.log    write-ahead logs
 //! segments/TENANT/*.seg
+//! symbols/TENANT/*.elf debug information that was pushed; see `symbols`
 //! index/               sled; can be deleted while no server runs
 //! set-aside/           what was damaged or not understood; nothing reads it
 //! ```

@@ -187,6 +187,7 @@ impl Decoder {
             return Err(WireError::Malformed("the columns of a definition differ in length"));
         }
         let source = u8::try_from(from.source).ok().and_then(DefinitionSource::from_code);
+        let source = source.filter(|source| source.is_from_agent());
         let source = source.ok_or(WireError::Malformed("unknown source of a definition"))?;
         let location = |((&function, &file), &line): ((&u32, &u32), &u32)| {
             Ok(Location { function: self.string(function)?, file: self.string(file)?, line })

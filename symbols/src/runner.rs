@@ -1,23 +1,22 @@
 //! Gets each job answered: starts workers when they are needed, and judges what kills them.
 
+use std::fs::File;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::{Failure, Worker};
-use super::counters::SymbolizeCounters;
-use super::protocol::{Answer, Image, Meaning, Request};
+use super::child::{Failure, Worker, WorkerConfig};
+use super::protocol::{Answer, Image, Meaning, Request, Role};
 use super::quarantine::{Quarantine, Trust};
-use super::queue::Job;
-use super::service::SymbolizerConfig;
 
 /// The first pause before a worker is started again; it doubles up to [`PAUSE_MAX`].
-pub(super) const PAUSE_MIN: Duration = Duration::from_millis(50);
+pub const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause.
-pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
+pub const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What came of an attempt.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// An entry for each frame of the job.
     Named(Vec<Option<Meaning>>),
     /// The worker would not; there will be no names.
@@ -28,56 +27,92 @@ pub(super) enum Outcome {
     Again,
 }
 
+/// What is asked in one go.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What holds the addresses.
+    pub image: &'a Image,
+    /// Where names come from; one with [`Role::Image`] for an [`Image::File`].
+    pub files: &'a [(Role, Arc<File>)],
+    /// Virtual offsets in a file, absolute addresses in the kernel; at most
+    /// [`ADDRESSES_MAX`](super::ADDRESSES_MAX).
+    pub addresses: &'a [u64],
+}
+
+/// What became of workers and requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerCounters {
+    /// Requests that the worker refused, because the file was another build or unreadable or the
+    /// answer too large.
+    pub requests_refused: u64,
+    /// Workers started.
+    pub workers_started: u64,
+    /// Workers that could not be started, or were none.
+    pub worker_start_failures: u64,
+    /// Workers that died with a request unanswered.
+    pub worker_deaths: u64,
+    /// Workers killed because they did not answer in time.
+    pub worker_timeouts: u64,
+    /// Images put into quarantine.
+    pub images_quarantined: u64,
+}
+
 /// One worker at most, and what is known of those before.
-pub(super) struct Runner {
-    config: SymbolizerConfig,
+#[derive(Debug)]
+pub struct Runner {
+    config: WorkerConfig,
     worker: Option<Worker>,
     quarantine: Quarantine,
     pause: Duration,
     /// What was counted and not yet collected.
-    pub counted: SymbolizeCounters,
+    pub counted: WorkerCounters,
 }
 
 impl Runner {
-    pub(super) fn new(config: SymbolizerConfig) -> Self {
+    /// Without a worker; the first question starts one.
+    #[must_use]
+    pub fn new(config: WorkerConfig) -> Self {
         Self {
             config,
             worker: None,
             quarantine: Quarantine::default(),
             pause: PAUSE_MIN,
-            counted: SymbolizeCounters::default(),
+            counted: WorkerCounters::default(),
         }
     }
 
     /// The running worker's process id.
-    pub(super) fn worker_pid(&self) -> Option<u32> {
+    #[must_use]
+    pub fn worker_pid(&self) -> Option<u32> {
         self.worker.as_ref().map(Worker::pid)
     }
 
     /// A second handle on the running worker's socket.
-    pub(super) fn worker_line(&self) -> Option<UnixStream> {
+    #[must_use]
+    pub fn worker_line(&self) -> Option<UnixStream> {
         self.worker.as_ref().and_then(Worker::line)
     }
 
     /// Ends the worker; the next job starts another.
-    pub(super) fn dismiss(&mut self) {
+    pub fn dismiss(&mut self) {
         self.worker = None;
     }
 
     /// Notices that a worker with nothing to do has ended.
-    pub(super) fn reap(&mut self) {
+    pub fn reap(&mut self) {
         if self.worker.as_mut().is_some_and(Worker::has_ended) {
             self.worker = None;
         }
     }
 
     /// Whether nothing is tried with this image any more.
-    pub(super) fn has_given_up(&self, image: &Image) -> bool {
+    #[must_use]
+    pub fn has_given_up(&self, image: &Image) -> bool {
         self.quarantine.trust(image) == Trust::None
     }
 
     /// Starts a worker if there is none; says whether one runs.
-    pub(super) fn ensure_worker(&mut self) -> bool {
+    pub fn ensure_worker(&mut self) -> bool {
         if self.worker.is_some() {
             return true;
         }
@@ -95,24 +130,31 @@ impl Runner {
         }
     }
 
-    /// One attempt at a job. A worker that ends because `is_over` did nothing wrong, nor did the
+    /// Trusts an image again: another file stands for it now.
+    pub fn forgive(&mut self, image: &Image) {
+        self.quarantine.forgive(image);
+    }
+
+    /// One attempt at a question. A worker that ends because `is_over` did nothing wrong, nor did the
     /// file.
-    pub(super) fn attempt(&mut self, job: &Job, is_over: impl Fn() -> bool) -> Outcome {
-        let trust = self.quarantine.trust(&job.image);
+    pub fn attempt(&mut self, question: &Question<'_>, is_over: impl Fn() -> bool) -> Outcome {
+        let trust = self.quarantine.trust(question.image);
         let Some(worker) = self.worker.as_mut() else { return Outcome::Again };
         let request = Request {
-            image: job.image.clone(),
+            image: question.image.clone(),
+            roles: question.files.iter().map(|&(role, _)| role).collect(),
             debug_info: trust == Trust::Full,
-            addresses: job.frames.iter().map(|&(_, address)| address).collect(),
+            addresses: question.addresses.to_vec(),
         };
-        match worker.ask(&request, job.file.as_deref()) {
-            Ok(Answer::Meanings(meanings)) if meanings.len() == job.frames.len() => {
+        let files: Vec<&File> = question.files.iter().map(|(_, file)| &**file).collect();
+        match worker.ask(&request, &files) {
+            Ok(Answer::Meanings(meanings)) if meanings.len() == question.addresses.len() => {
                 self.pause = PAUSE_MIN;
                 Outcome::Named(meanings)
             }
-            Ok(Answer::Meanings(_)) => self.blame(&job.image, Failure::Died),
+            Ok(Answer::Meanings(_)) => self.blame(question.image, Failure::Died),
             Ok(Answer::Refused(refusal)) => {
-                tracing::debug!(image = ?job.image, ?refusal, "the symbolize worker refused");
+                tracing::debug!(image = ?question.image, ?refusal, "the symbolize worker refused");
                 self.counted.requests_refused += 1;
                 Outcome::Refused
             }
@@ -121,7 +163,7 @@ impl Runner {
                 self.pause = PAUSE_MIN;
                 Outcome::Again
             }
-            Err(failure) => self.blame(&job.image, failure),
+            Err(failure) => self.blame(question.image, failure),
         }
     }
 
@@ -142,7 +184,7 @@ impl Runner {
     }
 
     /// How long to wait before the next attempt.
-    pub(super) fn next_pause(&mut self) -> Duration {
+    pub fn next_pause(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(PAUSE_MAX);
         pause

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Largest message either way.
 pub(super) const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most addresses of one request.
-pub(super) const ADDRESSES_MAX: usize = 256;
+pub const ADDRESSES_MAX: usize = 256;
+/// Most files that come with one request.
+pub(super) const FILES_MAX: usize = 4;
 /// Longest function name; longer ones are cut.
 pub const NAME_BYTES_MAX: usize = 2048;
 /// Longest path of a source file; longer ones are cut.
@@ -23,7 +25,7 @@ const _: () = assert!(NAME_BYTES_MAX * 4 < MESSAGE_BYTES_MAX);
 
 /// What holds the addresses of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) enum Image {
+pub enum Image {
     /// An ELF file, passed along; its build id as text.
     File(String),
     /// The vdso, the worker's own; its build id as text.
@@ -32,10 +34,24 @@ pub(super) enum Image {
     Kernel,
 }
 
+/// What a file that comes along is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// The file that was mapped, or one that stands for it: it must have the image's build id.
+    Image,
+    /// Debug information found by build id: it must have the same one.
+    DebugById,
+    /// Debug information named by `.gnu_debuglink`: its content must have this CRC-32, and if it has
+    /// a build id, that one.
+    DebugByLink(u32),
+}
+
 /// Asks for names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Request {
     pub image: Image,
+    /// What the files are for that come along, in their order.
+    pub roles: Vec<Role>,
     /// Whether to look into debug information or only into symbol tables.
     pub debug_info: bool,
     /// Virtual offsets in a file, absolute addresses in the kernel.
@@ -44,15 +60,18 @@ pub(super) struct Request {
 
 /// One function at an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Spot {
+pub struct Spot {
+    /// Demangled name.
     pub function: String,
+    /// Source file, or empty.
     pub file: String,
+    /// Line, or 0.
     pub line: u32,
 }
 
 /// What an address means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Meaning {
+pub struct Meaning {
     /// Whether debug information said so, rather than a symbol table.
     pub from_debug_info: bool,
     /// Innermost last.

@@ -32,6 +32,13 @@ impl Quarantine {
         self.trust.get(image).copied().unwrap_or(Trust::Full)
     }
 
+    /// The image is trusted again.
+    pub(super) fn forgive(&mut self, image: &Image) {
+        if self.trust.remove(image).is_some() {
+            self.order.retain(|held| held != image);
+        }
+    }
+
     /// The image was being read when a worker died or hung: it is trusted one step less.
     pub(super) fn blame(&mut self, image: &Image) -> Trust {
         let trust = match self.trust(image) {

@@ -1,4 +1,4 @@
-//! Sends and receives messages, and a file with each, over a Unix socket.
+//! Sends and receives messages, and a few files with each, over a Unix socket.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -14,7 +14,7 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::protocol::MESSAGE_BYTES_MAX;
+use super::protocol::{FILES_MAX, MESSAGE_BYTES_MAX};
 
 const LENGTH_BYTES: usize = 4;
 
@@ -22,11 +22,11 @@ fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Sends `message`, and `file` along with its first bytes.
+/// Sends `message`, and `files` along with its first bytes.
 pub(super) fn send(
     mut stream: &UnixStream,
     message: &impl Serialize,
-    file: Option<&File>,
+    files: &[&File],
 ) -> io::Result<()> {
     let mut bytes = vec![0; LENGTH_BYTES];
     bytes = postcard::to_extend(message, bytes).map_err(|_| invalid("cannot encode"))?;
@@ -36,27 +36,25 @@ pub(super) fn send(
     }
     let length = u32::try_from(length).map_err(|_| invalid("cannot encode"))?;
     bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-    let sent = send_start(stream, &bytes, file)?;
+    let sent = send_start(stream, &bytes, files)?;
     stream.write_all(&bytes[sent..])
 }
 
-fn send_start(stream: &UnixStream, bytes: &[u8], file: Option<&File>) -> io::Result<usize> {
-    let files: Vec<_> = file.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+fn send_start(stream: &UnixStream, bytes: &[u8], files: &[&File]) -> io::Result<usize> {
+    let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FILES_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !files.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(&files));
+    if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&files)) {
+        return Err(invalid("too many files"));
     }
     let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(sent)
 }
 
-/// Receives a message and the file that came with it. A timeout of the stream is for each read.
-pub(super) fn receive<T: DeserializeOwned>(
-    mut stream: &UnixStream,
-) -> io::Result<(T, Option<File>)> {
+/// Receives a message and the files that came with it. A timeout of the stream is for each read.
+pub(super) fn receive<T: DeserializeOwned>(mut stream: &UnixStream) -> io::Result<(T, Vec<File>)> {
     let mut header = [0; LENGTH_BYTES];
-    let (count, file) = receive_start(stream, &mut header)?;
+    let (count, files) = receive_start(stream, &mut header)?;
     if count == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -68,11 +66,11 @@ pub(super) fn receive<T: DeserializeOwned>(
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes)?;
     let message = postcard::from_bytes(&bytes).map_err(|_| invalid("cannot decode"))?;
-    Ok((message, file))
+    Ok((message, files))
 }
 
-fn receive_start(stream: &UnixStream, header: &mut [u8]) -> io::Result<(usize, Option<File>)> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+fn receive_start(stream: &UnixStream, header: &mut [u8]) -> io::Result<(usize, Vec<File>)> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FILES_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut buffers = [IoSliceMut::new(header)];
     let received = recvmsg(stream, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC)?;
@@ -80,35 +78,37 @@ fn receive_start(stream: &UnixStream, header: &mut [u8]) -> io::Result<(usize, O
         RecvAncillaryMessage::ScmRights(files) => Some(files),
         _ => None,
     });
-    let file = files.flatten().map(File::from).last();
-    Ok((received.bytes, file))
+    let files = files.flatten().map(File::from).collect();
+    Ok((received.bytes, files))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Seek;
 
-    use super::super::protocol::{Image, Request};
+    use super::super::protocol::{Image, Request, Role};
     use super::*;
 
     #[test]
-    fn a_file_comes_with_its_message() {
+    fn files_come_with_their_message() {
         let (here, there) = UnixStream::pair().expect("a socket pair");
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(b"content").expect("writes");
         let image = Image::File("aa".to_owned());
-        let sent = Request { image, debug_info: true, addresses: vec![1, 2, u64::MAX] };
-        send(&here, &sent, Some(&file)).expect("sends");
-        send(&here, &7_u32, None).expect("sends");
+        let roles = vec![Role::Image, Role::DebugByLink(7)];
+        let sent = Request { image, roles, debug_info: true, addresses: vec![1, 2, u64::MAX] };
+        send(&here, &sent, &[&file, &file]).expect("sends");
+        send(&here, &7_u32, &[]).expect("sends");
         let (received, passed) = receive::<Request>(&there).expect("receives");
         assert_eq!(received, sent);
-        let mut passed = passed.expect("the file came along");
+        assert_eq!(passed.len(), 2);
+        let mut passed = passed.into_iter().next_back().expect("the files came along");
         passed.rewind().expect("seeks");
         let mut content = String::new();
         passed.read_to_string(&mut content).expect("reads");
         assert_eq!(content, "content");
         let (number, none) = receive::<u32>(&there).expect("receives");
-        assert_eq!((number, none.is_none()), (7, true));
+        assert_eq!((number, none.is_empty()), (7, true));
     }
 
     #[test]

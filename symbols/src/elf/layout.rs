@@ -79,7 +79,7 @@ impl Class {
         let value = |at| number(bytes, self.field(at));
         let extent = Extent { offset: value(offset)?, size: value(size)?, align: value(align)? };
         let (flags, address) = (value(flags)?, value(address)?);
-        Some(Section { kind: u32_at(bytes, 4)?, flags, address, extent })
+        Some(Section { name: u32_at(bytes, 0)?, kind: u32_at(bytes, 4)?, flags, address, extent })
     }
 
     /// The offset of `e_phentsize`, which `e_phnum`, `e_shentsize` and `e_shnum` follow.

@@ -46,7 +46,7 @@ pub fn run_worker() -> ! {
 
 fn serve() -> io::Result<()> {
     let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    send(&stream, &GREETING, None)?;
+    send(&stream, &GREETING, &[])?;
     let mut namer = Namer::new();
     loop {
         let memory = Memory::now();
@@ -57,20 +57,20 @@ fn serve() -> io::Result<()> {
         let is_large = memory.resident > RESIDENT_BYTES_SOFT;
         let patience = if is_large { IDLE_MAX_LARGE } else { IDLE_MAX };
         stream.set_read_timeout(Some(patience))?;
-        let (request, file) = match receive::<Request>(&stream) {
+        let (request, files) = match receive::<Request>(&stream) {
             Ok(received) => received,
             Err(error) if is_over(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let answer = namer.answer(&request, file);
+        let answer = namer.answer(&request, files);
         reply(&stream, &answer)?;
     }
 }
 
 fn reply(stream: &UnixStream, answer: &Answer) -> io::Result<()> {
-    match send(stream, answer, None) {
+    match send(stream, answer, &[]) {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            send(stream, &Answer::Refused(Refusal::TooLarge), None)
+            send(stream, &Answer::Refused(Refusal::TooLarge), &[])
         }
         sent => sent,
     }

@@ -9,6 +9,7 @@ mod build_id;
 mod dynamic;
 mod header;
 mod layout;
+mod sections;
 
 use std::fs::File;
 use std::io;
@@ -18,9 +19,10 @@ use std::os::unix::fs::FileExt;
 use smallvec::SmallVec;
 use stoker_dag::BuildId;
 
-pub(super) use self::build_id::build_ids;
+pub use self::build_id::build_ids;
 use self::dynamic::Dynamic;
 use self::header::{ET_EXEC, Header, Section, Segment};
+pub use self::sections::{Inventory, NamedSection, named_sections};
 
 /// Most program headers of one file.
 pub const SEGMENTS_MAX: u16 = 512;

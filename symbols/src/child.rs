@@ -1,16 +1,43 @@
 //! A running worker, seen from its parent.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::channel::{receive, send};
 use super::protocol::{Answer, GREETING, Request};
-use super::service::SymbolizerConfig;
+use super::worker::WORKER_ARG;
+
+/// How long a worker may take for one request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How workers are started and how long they may take.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// The executable, whose `main` calls [`dispatch_worker`](super::dispatch_worker).
+    pub program: PathBuf,
+    /// Its arguments, [`WORKER_ARG`] first.
+    pub arguments: Vec<OsString>,
+    /// How long it may take for one request.
+    pub timeout: Duration,
+}
+
+impl Default for WorkerConfig {
+    /// This very executable, even after its file was replaced.
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("/proc/self/exe"),
+            arguments: vec![WORKER_ARG.into()],
+            timeout: REQUEST_TIMEOUT,
+        }
+    }
+}
 
 /// How long a worker may take to say that it is one.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -30,6 +57,7 @@ pub(super) enum Failure {
 }
 
 /// A worker process; dropping it kills it.
+#[derive(Debug)]
 pub(super) struct Worker {
     child: Child,
     stream: UnixStream,
@@ -37,7 +65,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts a worker and waits until it says so.
-    pub(super) fn start(config: &SymbolizerConfig) -> io::Result<Self> {
+    pub(super) fn start(config: &WorkerConfig) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new(&config.program)
             .args(&config.arguments)
@@ -65,13 +93,9 @@ impl Worker {
     }
 
     /// Asks and waits for the answer.
-    pub(super) fn ask(
-        &mut self,
-        request: &Request,
-        file: Option<&File>,
-    ) -> Result<Answer, Failure> {
+    pub(super) fn ask(&mut self, request: &Request, files: &[&File]) -> Result<Answer, Failure> {
         let answer =
-            send(&self.stream, request, file).and_then(|()| receive::<Answer>(&self.stream));
+            send(&self.stream, request, files).and_then(|()| receive::<Answer>(&self.stream));
         match answer {
             Ok((answer, _)) => Ok(answer),
             Err(error) => Err(self.failure(&error)),

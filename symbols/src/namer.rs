@@ -1,91 +1,102 @@
 //! Names addresses with blazesym; runs in the worker only.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read as _, Seek as _, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 
 use blazesym::MaybeDefault;
 use blazesym::symbolize::source::{Elf, Kernel, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer};
 use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
+use stoker_dag::BuildIdKind;
 
-use super::paths::is_whole_path_of;
-use super::protocol::{
-    Answer, FILE_BYTES_MAX, INLINED_MAX, Image, Meaning, NAME_BYTES_MAX, Refusal, Request, Spot,
+use crate::elf::{ElfInfo, code_sections};
+use crate::paths::is_whole_path_of;
+use crate::protocol::{
+    Answer, FILE_BYTES_MAX, INLINED_MAX, Image, Meaning, NAME_BYTES_MAX, Refusal, Request, Role,
+    Spot,
 };
-use crate::process::{ElfInfo, clean_text, code_sections, vdso_image};
+use crate::text::clean_text;
+use crate::vdso::vdso_image;
 
-/// Most files that are open at one time; at the bound all are closed and all caches dropped.
-pub(super) const FILES_MAX: usize = 48;
+/// Most images that are open at one time; at the bound all are closed and all caches dropped.
+pub(super) const IMAGES_MAX: usize = 48;
+
+/// How much of a file is read at a time.
+const CRC_CHUNK_BYTES: usize = 256 * 1024;
 
 /// blazesym and the files that it reads.
 pub(super) struct Namer {
     symbolizer: Symbolizer,
-    files: FxHashMap<String, Known>,
+    images: FxHashMap<String, Known>,
 }
 
-/// A file that is the build that it is said to be.
+/// An image whose files are the build that they are said to be.
 struct Known {
-    file: File,
+    image: File,
+    /// Its debug information, where that is a file of its own.
+    debug: Option<File>,
     code: Vec<Range<u64>>,
 }
 
-impl Known {
-    fn source(&self, debug_info: bool) -> Source<'static> {
-        let mut elf = Elf::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-        elf.debug_syms = debug_info;
-        Source::Elf(elf)
-    }
+fn source(file: &File, debug_info: bool) -> Source<'static> {
+    let mut elf = Elf::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    elf.debug_syms = debug_info;
+    Source::Elf(elf)
 }
 
 impl Namer {
     pub(super) fn new() -> Self {
-        // A descriptor never comes to mean another file while the symbolizer lives.
-        let symbolizer = Symbolizer::builder().enable_auto_reload(false).build();
-        Self { symbolizer, files: FxHashMap::default() }
+        // A descriptor never comes to mean another file while the symbolizer lives. Where debug
+        // files may lie is for the parent to say: a name in a file must not make us open another.
+        let nowhere: Option<[PathBuf; 0]> = Some([]);
+        let symbolizer =
+            Symbolizer::builder().enable_auto_reload(false).set_debug_dirs(nowhere).build();
+        Self { symbolizer, images: FxHashMap::default() }
     }
 
-    /// Answers `request`, whose file came along as `passed`.
-    pub(super) fn answer(&mut self, request: &Request, passed: Option<File>) -> Answer {
-        let (build_id, passed) = match &request.image {
+    /// Answers `request`, whose files came along as `passed`.
+    pub(super) fn answer(&mut self, request: &Request, passed: Vec<File>) -> Answer {
+        let mut files: Vec<(Role, File)> = request.roles.iter().copied().zip(passed).collect();
+        let build_id = match &request.image {
             Image::Kernel => return Answer::Meanings(self.kernel_meanings(&request.addresses)),
-            Image::File(build_id) => (build_id, passed),
-            Image::Vdso(build_id) => (build_id, vdso_file()),
+            Image::File(build_id) => build_id,
+            Image::Vdso(build_id) => {
+                files = vdso_file().map(|file| (Role::Image, file)).into_iter().collect();
+                build_id
+            }
         };
-        if let Err(refusal) = self.admit(build_id, passed) {
+        if let Err(refusal) = self.admit(build_id, files) {
             return Answer::Refused(refusal);
         }
-        let known = &self.files[build_id];
+        let known = &self.images[build_id];
         Answer::Meanings(self.file_meanings(known, request))
     }
 
-    /// Takes in a file if it is the build that it is said to be.
-    fn admit(&mut self, build_id: &str, file: Option<File>) -> Result<(), Refusal> {
-        if self.files.contains_key(build_id) {
+    /// Takes in an image if its files are the build that they are said to be.
+    fn admit(&mut self, build_id: &str, files: Vec<(Role, File)>) -> Result<(), Refusal> {
+        if self.images.contains_key(build_id) {
             return Ok(());
         }
-        let file = file.ok_or(Refusal::NoFile)?;
-        let info = ElfInfo::read(&file).map_err(|_| Refusal::Unreadable)?;
-        if info.build_id.to_string() != build_id {
-            return Err(Refusal::OtherBuild);
-        }
-        if self.files.len() >= FILES_MAX {
+        let known = Known::verified(build_id, files)?;
+        if self.images.len() >= IMAGES_MAX {
             *self = Self::new();
         }
-        let code = code_sections(&file);
-        self.files.insert(build_id.to_owned(), Known { file, code });
+        self.images.insert(build_id.to_owned(), known);
         Ok(())
     }
 
     fn file_meanings(&self, known: &Known, request: &Request) -> Vec<Option<Meaning>> {
         let addresses = request.addresses.as_slice();
-        let by_symbols = || self.look_up(known, false, addresses);
+        let by_symbols = || self.look_up(known, &known.image, false, addresses);
         if !request.debug_info {
             return by_symbols();
         }
-        let mut meanings = self.look_up(known, true, addresses);
+        let with_debug_info = known.debug.as_ref().unwrap_or(&known.image);
+        let mut meanings = self.look_up(known, with_debug_info, true, addresses);
         let lacks_a_path = |m: &Option<Meaning>| m.as_ref().is_none_or(Meaning::lacks_a_path);
         if meanings.iter().any(lacks_a_path) {
             for (meaning, other) in meanings.iter_mut().zip(by_symbols()) {
@@ -95,8 +106,14 @@ impl Namer {
         meanings
     }
 
-    fn look_up(&self, known: &Known, debug_info: bool, addresses: &[u64]) -> Vec<Option<Meaning>> {
-        let source = known.source(debug_info);
+    fn look_up(
+        &self,
+        known: &Known,
+        file: &File,
+        debug_info: bool,
+        addresses: &[u64],
+    ) -> Vec<Option<Meaning>> {
+        let source = source(file, debug_info);
         let meaning = |address: u64, symbolized: &Symbolized<'_>| {
             let sym = symbolized.as_sym().filter(|sym| is_sound(sym, address, &known.code))?;
             meaning(sym)
@@ -116,6 +133,54 @@ impl Namer {
         match self.symbolizer.symbolize(&kernel_source(), Input::AbsAddr(addresses)) {
             Ok(all) => all.iter().map(|found| meaning(found.as_sym()?)).collect(),
             Err(_) => vec![None; addresses.len()],
+        }
+    }
+}
+
+impl Known {
+    fn verified(build_id: &str, files: Vec<(Role, File)>) -> Result<Self, Refusal> {
+        let (mut image, mut debug) = (None, None);
+        for (role, file) in files {
+            match role {
+                Role::Image => image = Some(file),
+                // One that is not what it was taken for is no loss: the next may be.
+                _ if debug.is_some() || !is_debug_file(role, &file, build_id) => {}
+                _ => debug = Some(file),
+            }
+        }
+        let image = image.ok_or(Refusal::NoFile)?;
+        let info = ElfInfo::read(&image).map_err(|_| Refusal::Unreadable)?;
+        if info.build_id.to_string() != build_id {
+            return Err(Refusal::OtherBuild);
+        }
+        let code = code_sections(&image);
+        Ok(Self { image, debug, code })
+    }
+}
+
+/// Whether a file of debug information belongs to the image that has this build id.
+fn is_debug_file(role: Role, file: &File, build_id: &str) -> bool {
+    let same_build = ElfInfo::read(file).map(|info| info.build_id);
+    match role {
+        Role::Image => false,
+        Role::DebugById => same_build.is_ok_and(|found| found.to_string() == build_id),
+        Role::DebugByLink(wanted) => {
+            let has_other = same_build.is_ok_and(|found| {
+                found.kind() == BuildIdKind::Gnu && found.to_string() != build_id
+            });
+            !has_other && crc32(file).is_ok_and(|found| found == wanted)
+        }
+    }
+}
+
+/// The CRC-32 of a whole file, as `.gnu_debuglink` has it.
+fn crc32(mut file: &File) -> std::io::Result<u32> {
+    file.rewind()?;
+    let (mut hasher, mut chunk) = (crc32fast::Hasher::new(), vec![0; CRC_CHUNK_BYTES]);
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hasher.finalize()),
+            count => hasher.update(&chunk[..count]),
         }
     }
 }

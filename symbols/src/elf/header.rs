@@ -20,6 +20,7 @@ pub(super) struct Header {
     sections_offset: u64,
     section_size: u16,
     section_count: u16,
+    names_section: u16,
 }
 
 impl Header {
@@ -46,6 +47,7 @@ impl Header {
             sections_offset: field(class.sections_offset())?,
             section_size: short(tail + 4)?,
             section_count: short(tail + 6)?,
+            names_section: short(tail + 8)?,
         };
         match header.kind {
             ET_EXEC | ET_DYN => Ok(header),
@@ -68,6 +70,17 @@ impl Header {
         segments.collect::<Option<_>>().ok_or(ElfError::Truncated)
     }
 
+    /// Where the section headers end in the file; 0 when there are none.
+    pub(super) fn sections_end(&self) -> u64 {
+        let size = u64::from(self.section_size) * u64::from(self.section_count);
+        if size == 0 { 0 } else { self.sections_offset.saturating_add(size) }
+    }
+
+    /// The index of the section that holds the names of sections.
+    pub(super) fn names_section(&self) -> usize {
+        usize::from(self.names_section)
+    }
+
     /// The sections; none when their headers are stripped, damaged or more than [`SECTIONS_MAX`].
     pub(super) fn sections<R: ReadAt + ?Sized>(&self, file: &R) -> Vec<Section> {
         let size = self.class.section_size();
@@ -84,6 +97,8 @@ impl Header {
 
 /// A section, as its header describes it.
 pub(super) struct Section {
+    /// Where its name starts among the names.
+    pub name: u32,
     pub kind: u32,
     pub flags: u64,
     pub address: u64,

@@ -1,0 +1,44 @@
+//! A tenant's rows together with the debug information that was pushed for them.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use stoker_dag::{Definition, Frame, FrameId, ProfileType};
+
+use super::{QUERY_NAMING_MAX, Symbols};
+use crate::query::{Parts, TenantParts};
+use crate::store::{Names, PartView, StoreError, TimeRange};
+
+/// Rows of a store, and late names for their frames.
+#[derive(Debug, Clone)]
+pub struct NamedParts {
+    /// The rows.
+    pub rows: TenantParts,
+    /// The names.
+    pub symbols: Symbols,
+}
+
+impl Parts for NamedParts {
+    fn visit(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.rows.visit(range, profile_type, visit)
+    }
+
+    fn names(&self, read: &mut dyn FnMut(&Names)) {
+        self.rows.names(read);
+    }
+
+    fn late_definitions(
+        &self,
+        frames: &mut dyn Iterator<Item = (FrameId, &Frame)>,
+        deadline: Option<Instant>,
+    ) -> Vec<(FrameId, Definition)> {
+        let own = Instant::now() + QUERY_NAMING_MAX;
+        let deadline = deadline.map_or(own, |deadline| deadline.min(own));
+        self.symbols.definitions(&self.rows.tenant, frames, deadline)
+    }
+}
