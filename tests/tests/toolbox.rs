@@ -6,6 +6,8 @@
 mod files;
 #[path = "toolbox/help.rs"]
 mod help;
+#[path = "toolbox/own.rs"]
+mod own;
 #[path = "toolbox/push.rs"]
 mod push;
 #[path = "toolbox/record.rs"]

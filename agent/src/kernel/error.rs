@@ -40,6 +40,25 @@ pub enum KernelError {
         /// The sysctl's value.
         level: i32,
     },
+    /// As [`Self::PerfParanoid`], for processes of one's own.
+    #[error(
+        "the kernel lets only root sample (kernel.perf_event_paranoid is {level}; at 2 or below anybody may sample processes of their own)"
+    )]
+    OwnRefused {
+        /// The sysctl's value.
+        level: i32,
+    },
+    /// A process is to be sampled without privileges and belongs to somebody else.
+    #[error("process {pid} belongs to another user, and only root may record it")]
+    NotOwn {
+        /// The process.
+        pid: u32,
+    },
+    /// More threads than files may be open.
+    #[error(
+        "there are more threads to sample than this user may have files open: raise `ulimit -n`"
+    )]
+    TooManyThreads,
     /// The kernel is new enough but built or configured without something.
     #[error("this kernel cannot do {feature} ({source}): use one that has it enabled")]
     FeatureMissing {

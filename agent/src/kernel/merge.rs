@@ -54,6 +54,14 @@ impl Merger {
         Some(time_ns)
     }
 
+    /// Takes in a sample: user frames, then kernel frames, as many of each as the header says.
+    pub fn push_stacks(&mut self, header: SampleHeader, frames: &[u64]) {
+        let frames_at = self.frames.len();
+        self.frames.extend_from_slice(frames);
+        let what = What::Sample { header, frames_at };
+        self.pending.push(Pending { time_ns: header.time_ns, what });
+    }
+
     /// Hands out, oldest first, what is not younger than `cutoff_ns`. Process events go before
     /// samples of the same nanosecond where they were pushed before them.
     pub fn deliver(&mut self, cutoff_ns: u64, sink: &mut dyn FnMut(KernelEvent<'_>)) {

@@ -24,6 +24,7 @@ mod event;
 mod maps;
 mod merge;
 mod object;
+mod own;
 mod perf;
 mod preflight;
 mod process_events;
@@ -39,6 +40,7 @@ pub use error::KernelError;
 pub use event::{
     BuildId, Comm, FileId, KernelEvent, Mmap, Sample, SampleFlags, SampleSource, Target,
 };
+pub use own::{OwnConfig, OwnSampler, OwnStart};
 pub use preflight::{Check, frequency as check_frequency, likely_source, preflight};
 pub use sampler::Sampler;
 pub use stats::SamplerStats;

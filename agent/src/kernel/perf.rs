@@ -16,7 +16,8 @@ use perf_event_open_sys::{self as sys, bindings as perf};
 
 use super::event::SampleSource;
 
-/// A perf event that counts on one CPU, for every process that runs there.
+/// A perf event that counts on one CPU, for every process that runs there or for one thread and what
+/// descends from it.
 pub struct PerfEvent {
     fd: OwnedFd,
 }
@@ -34,7 +35,7 @@ impl PerfEvent {
         attr.set_freq(1);
         attr.__bindgen_anon_1.sample_freq = u64::from(frequency_hz);
         attr.read_format = u64::from(perf::PERF_FORMAT_TOTAL_TIME_RUNNING);
-        open(&mut attr, cpu)
+        open(&mut attr, EVERY_PROCESS, cpu)
     }
 
     /// An event that never fires and reports what processes do: executable mappings with build
@@ -42,19 +43,33 @@ impl PerfEvent {
     pub fn process_events(cpu: u32) -> io::Result<Self> {
         let mut attr = attributes(perf::PERF_TYPE_SOFTWARE, perf::PERF_COUNT_SW_DUMMY);
         attr.sample_type = u64::from(perf::PERF_SAMPLE_TIME);
-        attr.set_sample_id_all(1);
-        attr.set_use_clockid(1);
-        attr.clockid = libc::CLOCK_MONOTONIC;
-        attr.set_mmap(1);
-        attr.set_mmap2(1);
-        attr.set_build_id(1);
-        attr.set_comm(1);
-        attr.set_comm_exec(1);
-        attr.set_task(1);
-        // Nobody polls: wake up for a full ring only, which is to say never in time.
-        attr.set_watermark(1);
-        attr.__bindgen_anon_2.wakeup_watermark = u32::MAX;
-        open(&mut attr, cpu)
+        report_processes(&mut attr);
+        open(&mut attr, EVERY_PROCESS, cpu)
+    }
+
+    /// An event of one thread and all that descends from it, while they run on `cpu`: samples by the
+    /// kernel's clock, stacks by frame pointers, and what the processes do, all in one ring. Switched
+    /// off; needs no privilege where the process is one's own and the sysctl allows it.
+    pub fn of_thread(tid: u32, cpu: u32, wanted: &ThreadSampling) -> io::Result<Self> {
+        let mut attr = attributes(perf::PERF_TYPE_SOFTWARE, perf::PERF_COUNT_SW_CPU_CLOCK);
+        attr.__bindgen_anon_1.sample_period = wanted.period_ns;
+        attr.sample_type =
+            u64::from(perf::PERF_SAMPLE_TID | perf::PERF_SAMPLE_TIME | perf::PERF_SAMPLE_CALLCHAIN);
+        attr.sample_max_stack = wanted.frames_limit;
+        report_processes(&mut attr);
+        attr.set_inherit(1);
+        attr.set_exclude_hv(1);
+        attr.set_exclude_kernel(u64::from(!wanted.kernel_time));
+        attr.set_exclude_callchain_kernel(u64::from(!wanted.kernel_stacks));
+        attr.set_enable_on_exec(u64::from(wanted.from_exec));
+        let tid = libc::pid_t::try_from(tid).map_err(io::Error::other)?;
+        open(&mut attr, tid, cpu)
+    }
+
+    /// Writes its records to the ring of `other`, which is of the same CPU and has one.
+    pub fn write_to(&self, other: &Self) -> io::Result<()> {
+        // SAFETY: both descriptors are open perf events; the call has no memory argument.
+        check(unsafe { sys::ioctls::SET_OUTPUT(self.raw(), other.raw()) })
     }
 
     /// Makes the event run a program each time it fires.
@@ -106,6 +121,21 @@ impl PerfEvent {
     }
 }
 
+/// How a thread is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadSampling {
+    /// CPU time between two samples.
+    pub period_ns: u64,
+    /// Most frames of both stacks together; no more than the sysctl allows.
+    pub frames_limit: u16,
+    /// Takes samples while the kernel works for the thread, too.
+    pub kernel_time: bool,
+    /// Takes the kernel's frames of those samples.
+    pub kernel_stacks: bool,
+    /// The thread's next `exec` switches it on.
+    pub from_exec: bool,
+}
+
 impl AsFd for PerfEvent {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -122,13 +152,32 @@ fn attributes(kind: u32, config: u32) -> perf::perf_event_attr {
     attr
 }
 
-fn open(attr: &mut perf::perf_event_attr, cpu: u32) -> io::Result<PerfEvent> {
-    const EVERY_PROCESS: libc::pid_t = -1;
+/// Makes an event report executable mappings with build ids, names, forks and exits. The time is
+/// the last that each record says.
+fn report_processes(attr: &mut perf::perf_event_attr) {
+    attr.set_sample_id_all(1);
+    attr.set_use_clockid(1);
+    attr.clockid = libc::CLOCK_MONOTONIC;
+    attr.set_mmap(1);
+    attr.set_mmap2(1);
+    attr.set_build_id(1);
+    attr.set_comm(1);
+    attr.set_comm_exec(1);
+    attr.set_task(1);
+    // Nobody polls: wake up for a full ring only, which is to say never in time.
+    attr.set_watermark(1);
+    attr.__bindgen_anon_2.wakeup_watermark = u32::MAX;
+}
+
+/// What the kernel takes for "whoever runs".
+const EVERY_PROCESS: libc::pid_t = -1;
+
+fn open(attr: &mut perf::perf_event_attr, process: libc::pid_t, cpu: u32) -> io::Result<PerfEvent> {
     const NO_GROUP: libc::c_int = -1;
     let cpu = libc::c_int::try_from(cpu).map_err(io::Error::other)?;
     let flags = libc::c_ulong::from(perf::PERF_FLAG_FD_CLOEXEC);
     // SAFETY: `attr` is initialised, names its own size, and outlives the call.
-    let fd = unsafe { sys::perf_event_open(attr, EVERY_PROCESS, cpu, NO_GROUP, flags) };
+    let fd = unsafe { sys::perf_event_open(attr, process, cpu, NO_GROUP, flags) };
     check(fd)?;
     // SAFETY: the kernel has just given this descriptor, and nobody else knows it.
     Ok(PerfEvent { fd: unsafe { OwnedFd::from_raw_fd(fd) } })

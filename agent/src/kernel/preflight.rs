@@ -148,7 +148,7 @@ fn first_cpu() -> Result<u32, KernelError> {
 }
 
 /// Why the kernel would not open a perf event.
-fn explain(source: io::Error, feature: &'static str) -> KernelError {
+pub(super) fn explain(source: io::Error, feature: &'static str) -> KernelError {
     match (source.kind(), number(PARANOID)) {
         (io::ErrorKind::PermissionDenied, Some(level)) => KernelError::PerfParanoid { level },
         _ => KernelError::FeatureMissing { feature, source },

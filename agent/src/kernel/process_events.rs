@@ -91,7 +91,8 @@ fn ring_bytes(cpus: usize) -> usize {
 fn open_ring(cpu: u32, bytes: usize) -> Result<Ring, KernelError> {
     let failed = |doing| move |source| KernelError::Perf { doing, cpu, source };
     let event = PerfEvent::process_events(cpu).map_err(failed("watch processes"))?;
-    Ring::new(event, bytes).map_err(failed("map the ring of process events"))
+    let mapped = Ring::new(event, bytes).map_err(|(_event, error)| error);
+    mapped.map_err(failed("map the ring of process events"))
 }
 
 #[cfg(test)]

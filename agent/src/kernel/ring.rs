@@ -28,14 +28,17 @@ pub struct Ring {
 
 impl Ring {
     /// Maps a ring of `data_bytes`, which must be a power of two and at least a page.
-    pub fn new(event: PerfEvent, data_bytes: usize) -> io::Result<Self> {
+    /// Where that fails the event comes back, for another try with less.
+    pub fn new(event: PerfEvent, data_bytes: usize) -> Result<Self, (PerfEvent, io::Error)> {
         let control_bytes = rustix::param::page_size();
         if !data_bytes.is_power_of_two() || data_bytes < control_bytes {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+            return Err((event, io::Error::from(io::ErrorKind::InvalidInput)));
         }
         let whole = control_bytes + data_bytes;
-        let map = MmapOptions::new().len(whole).map_raw(event_fd(&event))?;
-        Ok(Self { map, control_bytes, data_bytes, record: Vec::new(), event })
+        match MmapOptions::new().len(whole).map_raw(event_fd(&event)) {
+            Ok(map) => Ok(Self { map, control_bytes, data_bytes, record: Vec::new(), event }),
+            Err(error) => Err((event, error)),
+        }
     }
 
     /// The event that writes here.

@@ -51,7 +51,7 @@ fn cgroup_id(path: &Path) -> Result<u64, KernelError> {
 }
 
 /// How long a stack can become before it is cut: by the kernel's sysctl or by the record.
-fn frames_limit() -> u32 {
+pub fn frames_limit() -> u32 {
     let here = u32::try_from(FRAMES_MAX).unwrap_or(u32::MAX);
     let sysctl = fs::read_to_string(MAX_STACK).ok().and_then(|text| text.trim().parse().ok());
     sysctl.unwrap_or(here).min(here)

@@ -29,6 +29,12 @@ impl Family {
         self.members.contains(&pid)
     }
 
+    pub(super) fn members(&self) -> Vec<u32> {
+        let mut members: Vec<u32> = self.members.iter().copied().collect();
+        members.sort_unstable();
+        members
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

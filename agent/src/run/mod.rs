@@ -19,6 +19,7 @@ mod recorder;
 mod resolve;
 mod sampling;
 mod status;
+mod taking;
 mod work;
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use stoker_wire::{PROTOCOL_MINOR, proto};
 pub use config::{AgentConfig, DEFAULT_SPOOL_BYTES, LiveConfig};
 pub use identity::IdentityError;
 pub use pipeline::Tally;
-pub use recorder::{Recorded, Recorder, RecorderConfig, RecorderProgress};
+pub use recorder::{Recorded, Recorder, RecorderConfig, RecorderProgress, Sight};
 pub use sampling::Off;
 pub use status::{AgentStatus, Guarded};
 

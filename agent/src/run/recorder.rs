@@ -5,6 +5,9 @@
 //! processes it follows their children exactly: every process is sampled and those outside the
 //! family are left out here, where forks are seen in the order of time, so that a child counts from
 //! its first instruction on. (A pid target in the kernel learns of a child only with the next drain.)
+//!
+//! Without the rights for that, processes of one's own are sampled through perf events alone
+//! ([`Recorder::start_own`]); all that follows is the same.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +18,10 @@ use super::Tally;
 use super::clock::Clock;
 use super::family::Family;
 use super::folding::Folding;
-use super::sampling::{Rate, Sampling};
+use super::taking::Taking;
 use super::work::Work;
 use crate::aggregate::{FlushFacts, QualityCounts};
-use crate::kernel::{KernelError, KernelEvent, SampleSource, SamplerStats, Target};
+use crate::kernel::{KernelError, KernelEvent, OwnStart, SampleSource};
 
 /// How often what was counted is folded into the profile, and ended processes are forgotten.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
@@ -66,9 +69,20 @@ pub struct Recorded {
     pub names_missing: bool,
 }
 
+/// How much of the processes a recording sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All of their time on a CPU.
+    All,
+    /// As much, through perf events alone: stacks by frame pointers.
+    Own,
+    /// What they do themselves, not what the kernel does for them.
+    OwnUserMode,
+}
+
 /// A recording that goes on. The caller drives it with [`Recorder::step`].
 pub struct Recorder {
-    sampling: Sampling,
+    taking: Taking,
     work: Work,
     folding: Folding,
     family: Option<Family>,
@@ -84,32 +98,49 @@ impl Recorder {
     /// # Errors
     /// When the kernel side cannot be loaded.
     pub fn start(config: &RecorderConfig) -> Result<Self, KernelError> {
-        let sampling = Sampling::start(Target::All, Rate::Hz(config.frequency_hz))?;
+        let taking = Taking::everything(config.frequency_hz)?;
         let family = (!config.pids.is_empty()).then(|| Family::of(&config.pids));
+        Ok(Self::with(taking, family, config.frequency_hz))
+    }
+
+    /// As [`Self::start`], without privileges: only processes of one's own, which must be named, and
+    /// what descends from them. With [`OwnStart::AtExec`] sampling begins when they `exec`.
+    ///
+    /// # Errors
+    /// When the kernel does not allow it, or a process is somebody else's.
+    pub fn start_own(config: &RecorderConfig, start: OwnStart) -> Result<Self, KernelError> {
+        let mut members = || Family::of(&config.pids).members();
+        let taking = Taking::own(config.frequency_hz, start, &mut members)?;
+        let family = Some(Family::of(&config.pids));
+        Ok(Self::with(taking, family, config.frequency_hz))
+    }
+
+    /// To be called when events have started to flow.
+    fn with(taking: Taking, family: Option<Family>, frequency_hz: u32) -> Self {
         let host: Arc<str> = "".into();
-        let work = Work::start(&host, &[], config.frequency_hz);
+        let work = Work::start(&host, &[], frequency_hz);
         let now = Instant::now();
-        Ok(Self {
-            sampling,
+        Self {
+            taking,
             work,
             folding: Folding::default(),
             family,
             started: (Clock::read().now(), now),
             next_fold: now + FOLD_EVERY,
             tally: Tally::default(),
-        })
+        }
     }
 
     /// What makes the CPUs take samples here.
     #[must_use]
     pub fn source(&self) -> SampleSource {
-        self.sampling.source()
+        self.taking.source()
     }
 
-    /// The kernel side's counters.
+    /// How much it sees.
     #[must_use]
-    pub fn kernel_stats(&self) -> SamplerStats {
-        self.sampling.stats()
+    pub fn sight(&self) -> Sight {
+        self.taking.sight()
     }
 
     /// Takes in what has happened. To be called every 100 ms or so.
@@ -137,7 +168,7 @@ impl Recorder {
     /// `has_patience` says, which is asked every 100 ms or so.
     #[must_use]
     pub fn finish(mut self, mut has_patience: impl FnMut() -> bool) -> Recorded {
-        self.sampling.stop();
+        self.taking.stop();
         let duration = self.started.1.elapsed();
         self.drain();
         let work = &mut self.work;
@@ -162,7 +193,7 @@ impl Recorder {
 
     fn drain(&mut self) {
         let (work, family) = (&mut self.work, &mut self.family);
-        self.sampling.drain(&mut |event| {
+        self.taking.drain(&mut |event| {
             if let Some(family) = family {
                 family.watch(&event);
                 if matches!(&event, KernelEvent::Sample(sample) if !family.holds(sample.pid)) {
@@ -175,8 +206,7 @@ impl Recorder {
     }
 
     fn fold(&mut self) {
-        let lost: u64 = self.sampling.lost().iter().map(|lost| lost.samples).sum();
-        self.tally.lost += lost;
+        self.tally.lost += self.taking.lost();
         let (folding, tally) = (&mut self.folding, &mut self.tally);
         let aggregator = &mut self.work.aggregator;
         folding.begin(aggregator.epoch());

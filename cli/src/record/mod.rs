@@ -6,6 +6,7 @@
 
 mod launch;
 mod signals;
+mod start;
 mod summary;
 
 use std::ffi::OsString;
@@ -15,8 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use stoker_agent::kernel::KernelError;
-use stoker_agent::run::{Recorded, Recorder, RecorderConfig, RecorderProgress};
+use stoker_agent::run::{Recorded, Recorder, RecorderProgress};
 use stoker_dag::ProfileType;
 
 use crate::failure::Failure;
@@ -40,11 +40,13 @@ Examples:
   sudo stoker record -d 10 -o machine.html               everything on this machine, ten seconds
   sudo stoker record -p 4711 -d 30 -o api.pb.gz          a process, its children, theirs
   sudo stoker record -o build.svg -- make -j4            a command, from its first instruction
+  stoker record -o build.svg -- make -j4                 the same without root, as far as that goes
   sudo stoker record -d 5 -o - --format collapsed | sort -k2 -n | tail
 
 Recording ends with the command or the processes, after -d, or at Ctrl-C; the file is written then.
-The command's exit code is the exit code. Needs root (or CAP_BPF and CAP_PERFMON) and a kernel with
-BTF, 5.12 or newer.";
+The command's exit code is the exit code. Needs a kernel with BTF, 5.12 or newer, and root (or CAP_BPF
+and CAP_PERFMON). Without them: commands and processes of your own, where the sysctl
+kernel.perf_event_paranoid is 2 or below; at 2 only what they do in user mode.";
 
 /// Record a profile of this machine, of processes or of a command into a file, with no server
 #[derive(Debug, Args)]
@@ -96,65 +98,20 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(format!("there is no process {gone}"), "`ps` lists processes"));
     }
     let signals = Signals::catch()?;
-    let (mut command, recorder) = start(args)?;
-    let source = recorder.source().name();
+    let (mut command, recorder) = start::start(args)?;
+    let (source, sight) = (recorder.source().name(), recorder.sight());
     let recorded = recorder_loop(args, recorder, command.as_mut(), &signals);
     let counts = Counts::of(&recorded);
     let local = local(args, recorded);
     write_whole(&args.output, &local.write(format)?)?;
     if !args.quiet {
-        let facts = Facts { recorded: &counts, source, frequency_hz: args.frequency };
+        let facts = Facts { recorded: &counts, source, sight, frequency_hz: args.frequency };
         say(&summary(&local, facts, Style::of_stderr()));
         if !is_stdout(&args.output) {
             say(&format!("wrote {}\n", args.output.display()));
         }
     }
     Ok(command.map_or(ExitCode::SUCCESS, |command| exit(command, &signals)))
-}
-
-/// Sampling is on when this returns, and the command, if there is one, begins.
-fn start(args: &RecordArgs) -> Result<(Option<Launched>, Recorder), Failure> {
-    let has_command = !args.command.is_empty();
-    let taken = is_stdout(&args.output);
-    let command = if has_command { Some(Launched::start(&args.command, taken)?) } else { None };
-    let pids = command.as_ref().map_or_else(|| args.pid.clone(), |command| vec![command.id()]);
-    match Recorder::start(&RecorderConfig { frequency_hz: args.frequency, pids }) {
-        Ok(recorder) => {
-            if let Some(command) = &command {
-                command.go();
-            }
-            Ok((command, recorder))
-        }
-        Err(error) => {
-            if let Some(command) = command {
-                command.abandon();
-            }
-            Err(refused(&error))
-        }
-    }
-}
-
-/// What is in the way, with the command that would work.
-fn refused(error: &KernelError) -> Failure {
-    let is_privilege =
-        matches!(error, KernelError::NotPermitted { .. } | KernelError::PerfParanoid { .. });
-    if !is_privilege {
-        return Failure::new(error.to_string(), "`stoker-agent doctor` says what works here");
-    }
-    // By its path: sudo looks for commands in folders of its own.
-    let own = std::env::current_exe().map_or_else(|_| "stoker".into(), PathBuf::into_os_string);
-    let words = std::iter::once(own).chain(std::env::args_os().skip(1));
-    let words: Vec<String> = words.map(|word| quoted(&word.to_string_lossy())).collect();
-    Failure::new(format!("{error}; run: sudo {}", words.join(" ")), "")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn recorder_loop(
@@ -278,11 +235,5 @@ mod tests {
         for wrong in ["", "0", "-1", "nan", "1e30", "soon"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_command_to_run_can_be_pasted() {
-        assert_eq!(quoted("a b'c"), "'a b'\\''c'");
-        assert_eq!((quoted("-o"), quoted("")), ("-o".into(), "''".into()));
     }
 }

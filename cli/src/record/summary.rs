@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use stoker_agent::run::Recorded;
+use stoker_agent::run::{Recorded, Sight};
 use stoker_analysis::{TopBy, top};
 use stoker_dag::{BoxKind, Frame, Profile};
 
@@ -19,6 +19,8 @@ pub struct Facts<'a> {
     pub recorded: &'a Counts,
     /// What made the CPUs take samples.
     pub source: &'a str,
+    /// How much was seen.
+    pub sight: Sight,
     /// Samples per second and CPU.
     pub frequency_hz: u32,
 }
@@ -51,13 +53,14 @@ impl Counts {
 
 /// The whole summary, lines with their ends.
 pub fn summary(local: &LocalProfile, facts: Facts<'_>, style: Style) -> String {
-    let Facts { recorded, source, frequency_hz } = facts;
+    let Facts { recorded, source, sight, frequency_hz } = facts;
     let Counts { samples, lost, seconds, .. } = *recorded;
     let mut text = format!(
         "{samples} samples in {seconds:.1} s at {frequency_hz} Hz ({source}): {} of CPU time; \
          {lost} samples lost\n",
         amount(local.profile.total(), "nanoseconds"),
     );
+    text.push_str(not_seen(sight));
     if samples == 0 {
         text.push_str("nothing of what was recorded ran on a CPU while it was looked at\n");
         return text;
@@ -75,6 +78,18 @@ pub fn summary(local: &LocalProfile, facts: Facts<'_>, style: Style) -> String {
     );
     text.push_str(&hottest(local).render(style));
     text
+}
+
+/// What a recording without all rights lacks.
+const fn not_seen(sight: Sight) -> &'static str {
+    match sight {
+        Sight::All => "",
+        Sight::Own => "recorded through perf events alone: stacks by frame pointers\n",
+        Sight::OwnUserMode => {
+            "recorded without root: stacks by frame pointers, and no time that the kernel worked \
+             for the program\n"
+        }
+    }
 }
 
 fn hottest(local: &LocalProfile) -> Table {
