@@ -64,6 +64,30 @@ impl Encoder {
         let rebased = out.body(body);
         Encoded { batch: out.batch, body: rebased }
     }
+
+    /// Tells of all frames and label sets of `source`, in order, and of definitions; of no stack and
+    /// no row. What a fresh encoder tells has the indexes that it has in `source`.
+    pub fn define(
+        &mut self,
+        source: &Dictionary,
+        definitions: &[(FrameIx, Definition)],
+    ) -> proto::Batch {
+        let rebase = &mut Rebase::default();
+        let first_frame = self.dictionary.frames.len();
+        let mut out = Pending { encoder: self, source, rebase, batch: proto::Batch::default() };
+        for ix in 0..source.frames.len() {
+            out.frame(FrameIx(u32::try_from(ix).expect("fewer than 2^32 frames")));
+        }
+        for ix in 0..source.labels.len() {
+            out.label(LabelIx(u32::try_from(ix).expect("fewer than 2^32 label sets")));
+        }
+        let definitions = out.rebased_definitions(definitions);
+        out.write_frames(first_frame);
+        for (frame, definition) in &definitions {
+            out.write_definition(*frame, definition);
+        }
+        out.batch
+    }
 }
 
 /// One batch on its way out.

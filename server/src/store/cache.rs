@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
-use stoker_wire::Decoder;
 
 use super::api::{WindowFacts, WindowRows};
+use super::segment::SegmentDictionary;
 
 /// Segment and block.
 pub type Key = (u64, usize);
@@ -15,7 +15,7 @@ pub type Key = (u64, usize);
 #[derive(Debug, Clone)]
 pub enum Cached {
     /// Names and stacks.
-    Dictionary(Arc<Decoder>),
+    Dictionary(Arc<SegmentDictionary>),
     /// Rows.
     Rows(Arc<Vec<WindowRows>>),
     /// Facts.

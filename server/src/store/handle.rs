@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use stoker_dag::ProfileType;
+use stoker_dag::{LabelSet, ProfileType};
 use tokio::sync::oneshot;
 
 use super::api::{Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
@@ -14,6 +14,7 @@ use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
 use super::open::open;
 use super::sealer::{self, Seal};
+use super::segment::Wanted;
 use super::shared::Shared;
 use super::writer::{Command, Writer};
 
@@ -101,11 +102,28 @@ impl Store {
         profile_type: Option<&ProfileType>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
+        self.visit_series(tenant, range, profile_type, None, visit)
+    }
+
+    /// As [`Self::visit`]; blocks are left out that have no row of a series that `series` accepts.
+    /// Rows of other series may come all the same.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    pub fn visit_series(
+        &self,
+        tenant: &TenantId,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: Option<&dyn Fn(&LabelSet) -> bool>,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
         for segment in &parts.sealed {
-            let seen = segment.visit(&*shared.blobs, &shared.cache, range, profile_type, visit);
+            let wanted = Wanted { range, profile_type, series };
+            let seen = segment.visit(&*shared.blobs, &shared.cache, wanted, visit);
             match seen {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => return Ok(()),

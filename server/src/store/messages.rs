@@ -120,7 +120,7 @@ pub struct LabelValues {
 /// Where a block is and what is in it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct BlockEntry {
-    /// 1 names, 2 stacks, 3 rows, 4 facts.
+    /// See [`super::segment::BlockKind`].
     #[prost(uint32, tag = "1")]
     pub kind: u32,
     /// Bytes before it.
@@ -147,6 +147,12 @@ pub struct BlockEntry {
     /// Of rows: how many.
     #[prost(uint64, tag = "9")]
     pub rows: u64,
+    /// Of rows by stack: index of the first label set that is a series of them.
+    #[prost(uint32, tag = "10")]
+    pub first_series: u32,
+    /// The last one.
+    #[prost(uint32, tag = "11")]
+    pub last_series: u32,
 }
 
 /// How far a spool's batches are stored.

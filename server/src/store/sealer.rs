@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::head::Head;
 use super::messages::Footer;
 use super::names::builds;
-use super::segment::{Segment, SegmentContent, write_segment};
+use super::segment::{SEAL_LEVEL, Segment, SegmentContent, write_segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -80,7 +80,9 @@ fn publish(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment, Sto
         let written = write_segment(SegmentContent {
             tenant: &tenant.id,
             id,
-            log: head.log,
+            replaces_logs: &[head.log],
+            supersedes: &[],
+            level: SEAL_LEVEL,
             dictionary,
             definitions: &definitions,
             rows: &rows,

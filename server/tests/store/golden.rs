@@ -1,15 +1,20 @@
-//! Files of earlier versions stay readable: a log and a segment of version 1 are kept beside this
-//! test. `STOKER_GOLDEN=write` makes them anew; a version that was released is never made anew.
+//! Files of earlier versions stay readable: a log of version 1 and segments of versions 1 and 2 are
+//! kept beside this test. `STOKER_GOLDEN=write` makes those that are not there; a version that was
+//! released is never made anew.
 
 use std::path::{Path, PathBuf};
+
+use stoker_server::store::{LOG_VERSION, SEGMENT_VERSION};
 
 use crate::files::{files, folder, open};
 use crate::model::{Agent, Content, some_rows};
 
-const KINDS: [&str; 2] = ["logs", "segments"];
+/// Kind and version of each golden file.
+const GOLDEN: [(&str, u32); 3] = [("logs", 1), ("segments", 1), ("segments", 2)];
 
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name)
+fn golden(kind: &str, version: u32) -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    dir.join(format!("v{version}")).join(format!("{kind}.bin"))
 }
 
 /// What the golden files hold.
@@ -31,9 +36,12 @@ async fn write_golden() {
     for (mut agent, body) in expected().1 {
         agent.append(&store, &body).await.unwrap();
     }
-    std::fs::create_dir_all(golden("")).unwrap();
-    for kind in KINDS {
-        std::fs::copy(&files(dir.path(), kind)[0], golden(&format!("{kind}.bin"))).unwrap();
+    for (kind, version) in [("logs", LOG_VERSION), ("segments", SEGMENT_VERSION)] {
+        let to = golden(kind, version);
+        if !to.exists() {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&files(dir.path(), kind)[0], to).unwrap();
+        }
         if kind == "logs" {
             store.flush_and_close().await.unwrap();
         }
@@ -41,25 +49,25 @@ async fn write_golden() {
 }
 
 #[tokio::test]
-async fn files_of_version_1_are_read() {
+async fn files_of_every_version_are_read() {
     if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
         write_golden().await;
     }
-    for kind in KINDS {
+    for (kind, version) in GOLDEN {
         let dir = folder();
         drop(open(dir.path()));
-        let bytes = std::fs::read(golden(&format!("{kind}.bin"))).unwrap();
+        let bytes = std::fs::read(golden(kind, version)).unwrap();
         let name = file_name(kind, &bytes);
         std::fs::write(dir.path().join(kind).join("default").join(name), &bytes).unwrap();
         let store = open(dir.path());
-        assert_eq!(Content::of(&store), expected().0, "{kind}");
+        assert_eq!(Content::of(&store), expected().0, "{kind} {version}");
         let tenant = stoker_server::store::TenantId::default_tenant();
         for (agent, body) in expected().1 {
             for (frame, definition) in body.definitions {
                 let id = agent.dictionary.frames.id(frame);
                 let held = store.names(&tenant, |names| names.definitions.get(&id).cloned());
                 let held = held.expect("every frame keeps its name");
-                assert!(held.precedence(&definition).is_ge(), "{kind}");
+                assert!(held.precedence(&definition).is_ge(), "{kind} {version}");
             }
         }
     }

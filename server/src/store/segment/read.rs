@@ -2,11 +2,11 @@
 //! says can make the reader panic.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message;
-use stoker_dag::{ProfileType, UnixNanos};
+use stoker_dag::{LabelIx, LabelSet, ProfileType, UnixNanos};
 use stoker_wire::{Decoder, Dictionary, proto};
 
 use super::super::api::{PartView, TenantId, TimeRange, WindowFacts, WindowRows};
@@ -14,8 +14,12 @@ use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
 use super::super::error::StoreError;
 use super::super::head::{facts_in, windows_in};
-use super::super::messages::{BlockEntry, FactsBlock, Footer, RowsBlock};
+use super::super::messages::{BlockEntry, FactsBlock, Footer, LogRecord};
 use super::super::names::{NamesGrowth, builds};
+use super::columns::columns;
+use super::read_v1;
+use super::rows::{RowBounds, by_window, read_timed};
+use super::stacks::read_stacks;
 use super::{BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, TRAILER_BYTES};
 
 /// A segment that can be read.
@@ -26,6 +30,41 @@ pub struct Segment {
     /// Its bytes.
     pub length: u64,
     name: String,
+}
+
+/// What is wanted of a segment.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Of which time.
+    pub range: TimeRange,
+    /// Of which type; of all where there is none.
+    pub profile_type: Option<&'a ProfileType>,
+    /// Whether rows of a series may be wanted. Rows of others may come all the same.
+    pub series: Option<&'a dyn Fn(&LabelSet) -> bool>,
+}
+
+impl Wanted<'_> {
+    /// Everything.
+    pub const ALL: Wanted<'static> =
+        Wanted { range: TimeRange::ALL, profile_type: None, series: None };
+}
+
+/// A segment's dictionary.
+#[derive(Debug)]
+pub enum SegmentDictionary {
+    /// Version 1: rows go through the decoder.
+    Wire(Decoder),
+    /// Rows' numbers are the dictionary's.
+    Columns(Dictionary),
+}
+
+impl SegmentDictionary {
+    fn get(&self) -> &Dictionary {
+        match self {
+            Self::Wire(decoder) => decoder.dictionary(),
+            Self::Columns(dictionary) => dictionary,
+        }
+    }
 }
 
 impl Segment {
@@ -76,6 +115,11 @@ impl Segment {
         self.footer.id
     }
 
+    /// Its name among blobs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What it teaches of names, and the builds of its frames. Reads no stack and no row.
     ///
     /// # Errors
@@ -83,7 +127,7 @@ impl Segment {
     pub fn names(&self, blobs: &dyn Blobs) -> Result<(NamesGrowth, Vec<String>), StoreError> {
         let mut decoder = Decoder::default();
         let mut names = NamesGrowth::default();
-        let batch: proto::Batch = self.only_block(blobs, BlockKind::Names)?;
+        let batch: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
         let body = self.decode(blobs, &mut decoder, &batch)?;
         names.learn_definitions(decoder.dictionary(), &body.definitions);
         names.modules.merge(&decoder.dictionary().modules);
@@ -96,7 +140,7 @@ impl Segment {
     /// When something cannot be read, or is not as much as the footer says.
     pub fn verify(&self, blobs: &dyn Blobs) -> Result<(), StoreError> {
         let mut rows = 0;
-        let visited = self.visit(blobs, &Cache::new(0), TimeRange::ALL, None, &mut |part| {
+        let visited = self.visit(blobs, &Cache::new(0), Wanted::ALL, &mut |part| {
             rows += part.windows.iter().map(|held| held.rows.len() as u64).sum::<u64>();
             ControlFlow::Continue(())
         });
@@ -108,7 +152,7 @@ impl Segment {
         Err(StoreError::damaged(blobs.path(&self.name), what))
     }
 
-    /// Calls `visit` with what lies in the range, if anything does. Blocks outside are not read.
+    /// Calls `visit` with what is wanted, if anything is. Other blocks are not read.
     ///
     /// # Errors
     /// When a block cannot be read.
@@ -116,32 +160,28 @@ impl Segment {
         &self,
         blobs: &dyn Blobs,
         cache: &Cache,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
+        wanted: Wanted<'_>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        let footer = &self.footer;
         let within = |entry: &BlockEntry| {
-            range.overlaps(UnixNanos(entry.first_window), UnixNanos(entry.last_window))
+            wanted.range.overlaps(UnixNanos(entry.first_window), UnixNanos(entry.last_window))
         };
-        let of_type = |entry: &BlockEntry| {
-            let name = footer.profile_types.get(entry.profile_type as usize);
-            profile_type.is_none_or(|wanted| name.is_some_and(|name| name == wanted.as_str()))
-        };
-        let rows = (0..).zip(&footer.blocks).filter(|(_, entry)| {
-            entry.kind == BlockKind::Rows.code() && within(entry) && of_type(entry)
-        });
-        let rows: Vec<(usize, &BlockEntry)> = rows.collect();
+        let rows: Vec<(usize, &BlockEntry)> = self.row_blocks(wanted.profile_type);
+        let rows: Vec<_> = rows.into_iter().filter(|(_, entry)| within(entry)).collect();
         let all_facts = self.facts(blobs, cache, within)?;
-        let mut facts = facts_in(&all_facts, range);
+        let mut facts = facts_in(&all_facts, wanted.range);
         if rows.is_empty() && facts.is_empty() {
             return Ok(ControlFlow::Continue(()));
         }
-        let decoder = self.dictionary(blobs, cache)?;
-        let dictionary = decoder.dictionary();
+        let held = self.dictionary(blobs, cache)?;
+        let dictionary = held.get();
+        let mut series = Series { dictionary, wanted: wanted.series, known: Vec::new() };
         for (at, entry) in rows {
-            let windows = self.rows(blobs, cache, (at, entry), &decoder)?;
-            let windows = windows_in(&windows, range);
+            if !series.may_be_in(entry) {
+                continue;
+            }
+            let windows = self.rows(blobs, cache, (at, entry), &held)?;
+            let windows = windows_in(&windows, wanted.range);
             if windows.is_empty() {
                 continue;
             }
@@ -154,21 +194,49 @@ impl Segment {
         Ok(if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) })
     }
 
-    fn dictionary(&self, blobs: &dyn Blobs, cache: &Cache) -> Result<Arc<Decoder>, StoreError> {
+    /// Blocks of rows of a type, or of all types.
+    fn row_blocks(&self, profile_type: Option<&ProfileType>) -> Vec<(usize, &BlockEntry)> {
+        let types = &self.footer.profile_types;
+        let of_type = |entry: &BlockEntry| {
+            let name = types.get(entry.profile_type as usize);
+            profile_type.is_none_or(|wanted| name.is_some_and(|name| name == wanted.as_str()))
+        };
+        let kinds = [BlockKind::Rows.code(), BlockKind::WireRows.code()];
+        let all = self.footer.blocks.iter().enumerate();
+        all.filter(|(_, entry)| kinds.contains(&entry.kind) && of_type(entry)).collect()
+    }
+
+    fn dictionary(
+        &self,
+        blobs: &dyn Blobs,
+        cache: &Cache,
+    ) -> Result<Arc<SegmentDictionary>, StoreError> {
         // Blocks have their own places in the cache; the dictionary, of two blocks, has the last.
         let key = (self.id(), usize::MAX);
         if let Some(Cached::Dictionary(held)) = cache.get(key) {
             return Ok(held);
         }
         let mut decoder = Decoder::default();
-        for kind in [BlockKind::Names, BlockKind::Stacks] {
-            let batch = self.only_block(blobs, kind)?;
-            self.decode(blobs, &mut decoder, &batch)?;
-        }
-        let decoder = Arc::new(decoder);
-        let bytes = dictionary_bytes(decoder.dictionary());
-        cache.put(key, Cached::Dictionary(Arc::clone(&decoder)), bytes);
-        Ok(decoder)
+        let names: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
+        self.decode(blobs, &mut decoder, &names)?;
+        let held = if let Ok(entry) = self.only(blobs, BlockKind::WireStacks) {
+            let stacks: proto::Batch = self.message(blobs, entry)?;
+            self.decode(blobs, &mut decoder, &stacks)?;
+            SegmentDictionary::Wire(decoder)
+        } else {
+            let mut dictionary = decoder.into_dictionary();
+            let entry = self.only(blobs, BlockKind::Stacks)?;
+            let block = self.stored(blobs, entry)?;
+            let stacks = columns(&block, entry.raw_length.min(MAX_BLOCK_BYTES))
+                .and_then(|columns| read_stacks(&columns, dictionary.frames.len()))
+                .filter(|nodes| nodes.len() as u64 == entry.rows.saturating_add(1));
+            dictionary.nodes = stacks.ok_or_else(|| self.contradicts(blobs, entry))?;
+            SegmentDictionary::Columns(dictionary)
+        };
+        let held = Arc::new(held);
+        let bytes = dictionary_bytes(held.get());
+        cache.put(key, Cached::Dictionary(Arc::clone(&held)), bytes);
+        Ok(held)
     }
 
     fn rows(
@@ -176,26 +244,49 @@ impl Segment {
         blobs: &dyn Blobs,
         cache: &Cache,
         (at, entry): (usize, &BlockEntry),
-        decoder: &Decoder,
+        dictionary: &SegmentDictionary,
     ) -> Result<Arc<Vec<WindowRows>>, StoreError> {
         let key = (self.id(), at);
         if let Some(Cached::Rows(held)) = cache.get(key) {
             return Ok(held);
         }
-        let block: RowsBlock = self.block(blobs, entry)?;
-        let mut windows = Vec::with_capacity(block.windows.len());
-        for held in block.windows {
-            let groups = held.rows.as_slice();
-            let groups = decoder.row_groups(groups);
-            for group in groups.map_err(|e| StoreError::damaged(blobs.path(&self.name), e))? {
-                let (window, profile_type) = (UnixNanos(held.window), group.profile_type);
-                windows.push(WindowRows { window, profile_type, rows: group.rows });
+        let windows = match dictionary {
+            SegmentDictionary::Wire(decoder) => {
+                let block = self.message(blobs, entry)?;
+                read_v1::windows(decoder, block)
+                    .map_err(|e| StoreError::damaged(blobs.path(&self.name), e))?
             }
-        }
+            SegmentDictionary::Columns(dictionary) => self.columns(blobs, entry, dictionary)?,
+        };
         let bytes = windows.iter().map(|w| size_of_val(w.rows.as_slice())).sum();
         let windows = Arc::new(windows);
         cache.put(key, Cached::Rows(Arc::clone(&windows)), bytes);
         Ok(windows)
+    }
+
+    fn columns(
+        &self,
+        blobs: &dyn Blobs,
+        entry: &BlockEntry,
+        dictionary: &Dictionary,
+    ) -> Result<Vec<WindowRows>, StoreError> {
+        let block = self.stored(blobs, entry)?;
+        let bounds = RowBounds {
+            labels: dictionary.labels.len(),
+            nodes: dictionary.nodes.len(),
+            rows: entry.rows,
+            raw_length: entry.raw_length.min(MAX_BLOCK_BYTES),
+        };
+        let name = self.footer.profile_types.get(entry.profile_type as usize);
+        let profile_type = name.and_then(|name| ProfileType::parse(name).ok());
+        let rows = profile_type.zip(read_timed(&block, bounds));
+        let (profile_type, rows) = rows.ok_or_else(|| self.contradicts(blobs, entry))?;
+        Ok(by_window(&rows, &profile_type))
+    }
+
+    fn contradicts(&self, blobs: &dyn Blobs, entry: &BlockEntry) -> StoreError {
+        let what = format!("the block at byte {} contradicts itself", entry.offset);
+        StoreError::damaged(blobs.path(&self.name), what)
     }
 
     fn facts(
@@ -214,7 +305,7 @@ impl Segment {
             return Ok(held);
         }
         let entry = &self.footer.blocks[at];
-        let block: FactsBlock = self.block(blobs, entry)?;
+        let block: FactsBlock = self.message(blobs, entry)?;
         let facts: Result<Vec<_>, _> =
             block.records.iter().map(|record| self.window_facts(blobs, record)).collect();
         let facts = Arc::new(facts?);
@@ -226,7 +317,7 @@ impl Segment {
     fn window_facts(
         &self,
         blobs: &dyn Blobs,
-        record: &super::super::messages::LogRecord,
+        record: &LogRecord,
     ) -> Result<WindowFacts, StoreError> {
         let wrong = |what: &str| StoreError::damaged(blobs.path(&self.name), what);
         let host_id = record.host_id.as_slice().try_into();
@@ -249,23 +340,15 @@ impl Segment {
         decoder.decode(batch).map_err(|e| StoreError::damaged(blobs.path(&self.name), e))
     }
 
-    fn only_block<M: Message + Default>(
-        &self,
-        blobs: &dyn Blobs,
-        kind: BlockKind,
-    ) -> Result<M, StoreError> {
+    fn only(&self, blobs: &dyn Blobs, kind: BlockKind) -> Result<&BlockEntry, StoreError> {
         let entry = self.footer.blocks.iter().find(|entry| entry.kind == kind.code());
         let missing = || StoreError::damaged(blobs.path(&self.name), format!("no {kind:?} block"));
-        self.block(blobs, entry.ok_or_else(missing)?)
+        entry.ok_or_else(missing)
     }
 
-    fn block<M: Message + Default>(
-        &self,
-        blobs: &dyn Blobs,
-        entry: &BlockEntry,
-    ) -> Result<M, StoreError> {
-        let path = || blobs.path(&self.name);
-        let wrong = |what: &str| StoreError::damaged(path(), what);
+    /// The bytes of a block, whose checksum is right.
+    fn stored(&self, blobs: &dyn Blobs, entry: &BlockEntry) -> Result<Vec<u8>, StoreError> {
+        let wrong = |what: &str| StoreError::damaged(blobs.path(&self.name), what);
         let length = usize::try_from(entry.length).map_err(|_| wrong("a block is too long"))?;
         let stored = blobs.get_range(&self.name, entry.offset, length)?;
         if crc32c::crc32c(&stored) != entry.crc32c {
@@ -275,23 +358,56 @@ impl Segment {
         if entry.raw_length > MAX_BLOCK_BYTES {
             return Err(wrong("a block is too long"));
         }
-        let raw_length = usize::try_from(entry.raw_length).map_err(|_| wrong("a long block"))?;
-        let raw = zstd::bulk::decompress(&stored, raw_length)
-            .map_err(|e| StoreError::damaged(path(), e))?;
-        M::decode(&*raw).map_err(|e| StoreError::damaged(path(), e))
+        Ok(stored)
+    }
+
+    fn message<M: Message + Default>(
+        &self,
+        blobs: &dyn Blobs,
+        entry: &BlockEntry,
+    ) -> Result<M, StoreError> {
+        let wrong =
+            |what: &dyn std::fmt::Display| StoreError::damaged(blobs.path(&self.name), what);
+        let stored = self.stored(blobs, entry)?;
+        let length = usize::try_from(entry.raw_length).map_err(|e| wrong(&e))?;
+        let raw = zstd::bulk::decompress(&stored, length).map_err(|e| wrong(&e))?;
+        M::decode(&*raw).map_err(|e| wrong(&e))
     }
 }
 
-fn check_header(bytes: &[u8], path: &PathBuf) -> Result<(), StoreError> {
+/// Which series may be wanted, each asked about once.
+struct Series<'a> {
+    dictionary: &'a Dictionary,
+    wanted: Option<&'a dyn Fn(&LabelSet) -> bool>,
+    known: Vec<bool>,
+}
+
+impl Series<'_> {
+    fn may_be_in(&mut self, entry: &BlockEntry) -> bool {
+        let Some(wanted) = self.wanted else { return true };
+        if entry.kind != BlockKind::Rows.code() {
+            return true;
+        }
+        if self.known.is_empty() {
+            // Rows stand in order of series, so blocks ask about indexes that begin with the first.
+            self.known = self.dictionary.labels.iter().map(wanted).collect();
+        }
+        let (first, last) = (LabelIx(entry.first_series), LabelIx(entry.last_series));
+        let range = self.known.get(first.at()..=last.at().max(first.at()));
+        range.is_none_or(|series| series.contains(&true))
+    }
+}
+
+fn check_header(bytes: &[u8], path: &Path) -> Result<(), StoreError> {
     let version = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
     if !bytes.starts_with(MAGIC) {
         return Err(StoreError::damaged(path, "it does not begin as a segment does"));
     }
-    if version > SEGMENT_VERSION {
-        let (path, found) = (path.clone(), version);
+    if version > SEGMENT_VERSION && bytes == super::header(version) {
+        let (path, found) = (path.to_owned(), version);
         return Err(StoreError::NewerFormat { path, found, supported: SEGMENT_VERSION });
     }
-    if bytes != super::header() {
+    if version == 0 || bytes != super::header(version) {
         return Err(StoreError::damaged(path, "its header contradicts itself"));
     }
     Ok(())
@@ -299,5 +415,6 @@ fn check_header(bytes: &[u8], path: &PathBuf) -> Result<(), StoreError> {
 
 /// About how much memory a decoded dictionary takes: columns, indexes, and the decoder's own.
 fn dictionary_bytes(dictionary: &Dictionary) -> usize {
-    dictionary.nodes.len() * 48 + dictionary.frames.len() * 192 + dictionary.labels.len() * 512
+    let Dictionary { nodes, frames, labels, .. } = dictionary;
+    nodes.len() * 48 + frames.len() * 192 + labels.len() * 512
 }

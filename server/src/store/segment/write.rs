@@ -1,23 +1,28 @@
-//! Writes a head as a segment. The bytes depend on nothing but the content.
+//! Writes rows as a segment. The bytes depend on nothing but the content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use prost::Message;
-use stoker_dag::{Definition, FrameIx, LabelTable, SampleRow};
-use stoker_wire::{BatchBody, Dictionary, Encoder, Rebase, RowGroup, proto};
+use stoker_dag::{Definition, FrameIx, LabelIx, LabelTable, WINDOW_NS};
+use stoker_wire::{BatchBody, Dictionary, Encoder, Rebase};
 
 use super::super::api::{TenantId, WindowFacts, WindowRows};
 use super::super::error::StoreError;
 use super::super::head::HeadRows;
-use super::super::messages::{
-    BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, RowsBlock, RowsOfWindow, Watermark,
+use super::super::messages::{BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, Watermark};
+use super::columns::ColumnWriter;
+use super::order::Order;
+use super::rows::{TimedRow, write_rows};
+use super::{
+    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, SEGMENT_VERSION, header,
 };
-use super::{BLOCK_ROWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, header};
 
-/// Compression: 3 is zstd's own default, fast enough that sealing keeps up with ingest.
-const ZSTD_LEVEL: i32 = 3;
+/// zstd's level where a log is sealed: fast enough that sealing keeps up with ingest.
+pub const SEAL_LEVEL: i32 = 1;
+/// zstd's level where segments are merged, which happens once an hour and is read for days.
+pub const COMPACT_LEVEL: i32 = 9;
 
 /// What goes into a segment.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +31,18 @@ pub struct SegmentContent<'a> {
     pub tenant: &'a TenantId,
     /// The segment's id.
     pub id: u64,
-    /// The log that it replaces.
-    pub log: u64,
+    /// Logs that it replaces.
+    pub replaces_logs: &'a [u64],
+    /// Segments that it supersedes.
+    pub supersedes: &'a [u64],
     /// What rows refer to.
     pub dictionary: &'a Dictionary,
     /// What the dictionary's frames mean, in order of frame.
     pub definitions: &'a [(FrameIx, Definition)],
     /// Rows, facts and watermarks.
     pub rows: &'a HeadRows,
+    /// zstd's level.
+    pub level: i32,
 }
 
 /// The bytes of a segment and its footer.
@@ -42,10 +51,20 @@ pub struct SegmentContent<'a> {
 /// When compression fails for want of memory.
 pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), StoreError> {
     let write = || -> io::Result<(Vec<u8>, Footer)> {
-        let mut out = Blocks { bytes: header().to_vec(), entries: Vec::new() };
-        let groups: Vec<RowGroup> = content.rows.windows.iter().map(coalesced).collect();
-        let mut footer = footer(content, &groups);
-        out.dictionary_and_rows(content, groups, &footer.profile_types)?;
+        let bytes = header(SEGMENT_VERSION).to_vec();
+        let mut out = Blocks { bytes, entries: Vec::new(), level: content.level };
+        let order = Order::new(content.dictionary, &content.rows.windows, content.definitions);
+        let mut footer = footer(content, &order);
+        out.dictionary(content, &order)?;
+        for of_type in content.rows.windows.chunk_by(|a, b| a.profile_type == b.profile_type) {
+            let at =
+                footer.profile_types.iter().position(|t| t == of_type[0].profile_type.as_str());
+            let at = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
+            for of_hour in of_type.chunk_by(|a, b| hour(a) == hour(b)) {
+                let rows = out.rows(at, sorted(of_hour, &order))?;
+                footer.rows += rows;
+            }
+        }
         out.facts(&content.rows.facts)?;
         footer.blocks = out.entries;
         finish(&mut out.bytes, &footer);
@@ -63,66 +82,80 @@ fn finish(bytes: &mut Vec<u8>, footer: &Footer) {
     bytes.extend_from_slice(MAGIC);
 }
 
+fn hour(held: &WindowRows) -> u64 {
+    held.window.0 / WINDOW_NS / BLOCK_WINDOWS
+}
+
+/// Rows of some windows over the segment's dictionary, in order, equal ones summed.
+fn sorted(windows: &[WindowRows], order: &Order) -> Vec<TimedRow> {
+    let mut rows = Vec::with_capacity(windows.iter().map(|held| held.rows.len()).sum());
+    for held in windows {
+        let window = held.window.0 / WINDOW_NS;
+        rows.extend(held.rows.iter().map(|row| order.row(window, row)));
+    }
+    // A stable sort: rows came in sorted runs, some of which renumbering leaves sorted.
+    rows.sort_by_key(TimedRow::key);
+    rows.dedup_by(|next, kept| kept.add(next));
+    rows
+}
+
 struct Blocks {
     bytes: Vec<u8>,
     entries: Vec<BlockEntry>,
+    level: i32,
 }
 
 impl Blocks {
-    fn push(&mut self, message: &impl Message, mut entry: BlockEntry) -> io::Result<()> {
-        let raw = message.encode_to_vec();
-        let stored = zstd::bulk::compress(&raw, ZSTD_LEVEL)?;
+    fn push(&mut self, stored: &[u8], raw_length: u64, mut entry: BlockEntry) {
         entry.offset = self.bytes.len() as u64;
         entry.length = stored.len() as u64;
-        entry.raw_length = raw.len() as u64;
-        entry.crc32c = crc32c::crc32c(&stored);
+        entry.raw_length = raw_length;
+        entry.crc32c = crc32c::crc32c(stored);
         self.entries.push(entry);
-        self.bytes.extend_from_slice(&stored);
+        self.bytes.extend_from_slice(stored);
+    }
+
+    fn message(&mut self, message: &impl Message, entry: BlockEntry) -> io::Result<()> {
+        let raw = message.encode_to_vec();
+        self.push(&zstd::bulk::compress(&raw, self.level)?, raw.len() as u64, entry);
         Ok(())
     }
 
-    fn dictionary_and_rows(
-        &mut self,
-        content: SegmentContent<'_>,
-        groups: Vec<RowGroup>,
-        profile_types: &[String],
-    ) -> io::Result<()> {
-        let definitions = content.definitions.to_vec();
-        let body = BatchBody { definitions, rows: groups, ..BatchBody::default() };
-        let encoded = Encoder::default().encode(content.dictionary, &body, &mut Rebase::default());
-        let proto::Batch { strings, builds, frames, nodes, label_sets, definitions, rows, .. } =
-            encoded.batch;
-        let names = proto::Batch { strings, builds, frames, definitions, ..Default::default() };
-        self.push(&names, about(BlockKind::Names))?;
-        let stacks = proto::Batch { nodes, label_sets, ..Default::default() };
-        self.push(&stacks, about(BlockKind::Stacks))?;
-        self.rows(&content.rows.windows, rows, profile_types)
-    }
-
-    fn rows(
-        &mut self,
-        windows: &[WindowRows],
-        rows: Vec<proto::Rows>,
-        profile_types: &[String],
-    ) -> io::Result<()> {
-        let mut encoded = windows.iter().zip(rows).peekable();
-        while let Some((first, rows)) = encoded.next() {
-            let mut entry = about(BlockKind::Rows);
-            let at = profile_types.iter().position(|name| name == first.profile_type.as_str());
-            entry.profile_type = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
-            entry.first_window = first.window.0;
-            let mut block = RowsBlock::default();
-            let mut next = Some((first, rows));
-            while let Some((held, rows)) = next {
-                entry.last_window = held.window.0;
-                entry.rows += rows.node_delta.len() as u64;
-                block.windows.push(RowsOfWindow { window: held.window.0, rows: Some(rows) });
-                let full = entry.rows >= BLOCK_ROWS as u64;
-                next = encoded.next_if(|(w, _)| !full && w.profile_type == first.profile_type);
-            }
-            self.push(&block, entry)?;
+    fn dictionary(&mut self, content: SegmentContent<'_>, order: &Order) -> io::Result<()> {
+        let definitions = content.definitions.iter();
+        let definitions: Vec<_> =
+            definitions.map(|(frame, d)| (order.stacks.frame(*frame), d.clone())).collect();
+        let names = order.names(content.dictionary);
+        let names = Encoder::default().define(&names, &definitions);
+        self.message(&names, about(BlockKind::Names))?;
+        let mut columns = ColumnWriter::default();
+        for column in order.stacks.columns(&content.dictionary.nodes) {
+            columns.push(&column, self.level)?;
         }
+        let (stored, raw_length) = columns.finish();
+        let rows = order.stacks.len() as u64;
+        self.push(&stored, raw_length, BlockEntry { rows, ..about(BlockKind::Stacks) });
         Ok(())
+    }
+
+    /// Writes rows of one type and hour; gives how many they are.
+    fn rows(&mut self, profile_type: u32, rows: Vec<TimedRow>) -> io::Result<u64> {
+        for block in rows.chunks(BLOCK_ROWS) {
+            let windows = || block.iter().map(|timed| timed.window * WINDOW_NS);
+            let series = |timed: Option<&TimedRow>| timed.map_or(0, |timed| timed.row.series.0);
+            let entry = BlockEntry {
+                profile_type,
+                first_window: windows().min().unwrap_or(0),
+                last_window: windows().max().unwrap_or(0),
+                rows: block.len() as u64,
+                first_series: series(block.first()),
+                last_series: series(block.last()),
+                ..about(BlockKind::Rows)
+            };
+            let (stored, raw_length) = write_rows(block, self.level)?;
+            self.push(&stored, raw_length, entry);
+        }
+        Ok(rows.len() as u64)
     }
 
     fn facts(&mut self, facts: &[WindowFacts]) -> io::Result<()> {
@@ -130,7 +163,7 @@ impl Blocks {
         let mut entry = about(BlockKind::Facts);
         (entry.first_window, entry.last_window) = (first.window.0, last.window.0);
         let records = facts.iter().map(facts_record).collect();
-        self.push(&FactsBlock { records }, entry)
+        self.message(&FactsBlock { records }, entry)
     }
 }
 
@@ -149,41 +182,12 @@ fn facts_record(held: &WindowFacts) -> LogRecord {
     }
 }
 
-/// Rows in order of (series, attributes, node), equal ones summed.
-fn coalesced(held: &WindowRows) -> RowGroup {
-    let mut rows = held.rows.clone();
-    // A stable sort: rows came in sorted runs, which it merges.
-    rows.sort_by_key(|row| (row.series, row.attributes, row.node));
-    rows.dedup_by(|next, kept| add(kept, next));
-    let period = period(&rows);
-    RowGroup { profile_type: held.profile_type.clone(), period, rows }
-}
-
-/// Adds a row to another of the same key; a sum beyond 64 bits stays two rows.
-fn add(kept: &mut SampleRow, next: &SampleRow) -> bool {
-    let key = |row: &SampleRow| (row.series, row.attributes, row.node);
-    if key(kept) != key(next) {
-        return false;
-    }
-    let sums = (kept.value.checked_add(next.value), kept.count.checked_add(next.count));
-    let (Some(value), Some(count)) = sums else { return false };
-    (kept.value, kept.count) = (value, count);
-    true
-}
-
-/// What every sample is worth, or 0 where they differ: then the encoder leaves counts out.
-fn period(rows: &[SampleRow]) -> u64 {
-    let period = rows.first().and_then(|row| row.value.checked_div(row.count)).unwrap_or(0);
-    let fits = |row: &SampleRow| row.count.checked_mul(period) == Some(row.value);
-    if rows.iter().all(fits) { period } else { 0 }
-}
-
-fn footer(content: SegmentContent<'_>, groups: &[RowGroup]) -> Footer {
+fn footer(content: SegmentContent<'_>, order: &Order) -> Footer {
     let HeadRows { windows, facts, watermarks } = content.rows;
     let all =
         || windows.iter().map(|held| held.window.0).chain(facts.iter().map(|held| held.window.0));
     let profile_types: BTreeSet<&str> = windows.iter().map(|w| w.profile_type.as_str()).collect();
-    let rows = groups.iter().flat_map(|group| &group.rows);
+    let rows = windows.iter().flat_map(|held| &held.rows);
     let watermarks: BTreeMap<_, _> = watermarks.iter().collect();
     Footer {
         id: content.id,
@@ -191,24 +195,22 @@ fn footer(content: SegmentContent<'_>, groups: &[RowGroup]) -> Footer {
         first_window: all().min().unwrap_or(0),
         last_window: all().max().unwrap_or(0),
         profile_types: profile_types.into_iter().map(str::to_owned).collect(),
-        labels: label_summary(&content.dictionary.labels, groups),
+        labels: label_summary(&content.dictionary.labels, &order.series),
         blocks: Vec::new(),
-        supersedes: Vec::new(),
-        replaces_logs: vec![content.log],
+        supersedes: content.supersedes.to_vec(),
+        replaces_logs: content.replaces_logs.to_vec(),
         watermarks: watermarks
             .into_iter()
             .map(|(spool, sequence)| Watermark { spool_id: spool.0.to_vec(), sequence: *sequence })
             .collect(),
-        rows: groups.iter().map(|group| group.rows.len() as u64).sum(),
+        rows: 0,
         samples: rows.fold(0, |sum, row| row.count.saturating_add(sum)),
     }
 }
 
-fn label_summary(labels: &LabelTable, groups: &[RowGroup]) -> Vec<LabelValues> {
-    let runs = groups.iter().flat_map(|group| group.rows.chunk_by(|a, b| a.series == b.series));
-    let series: BTreeSet<_> = runs.map(|run| run[0].series).collect();
+fn label_summary(labels: &LabelTable, series: &[LabelIx]) -> Vec<LabelValues> {
     let mut summary: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (name, value) in series.into_iter().flat_map(|ix| labels.get(ix).iter()) {
+    for (name, value) in series.iter().flat_map(|ix| labels.get(*ix).iter()) {
         summary.entry(name).or_default().insert(value);
     }
     let summary = summary.into_iter().map(|(name, values)| LabelValues {

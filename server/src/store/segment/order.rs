@@ -1,0 +1,83 @@
+//! The numbers that stacks, frames and label sets get in a segment: only what rows use is written,
+//! in the order that makes it small and lets blocks be skipped by series.
+
+use std::collections::BTreeSet;
+
+use stoker_dag::{Definition, FrameIx, LabelIx, SampleRow};
+use stoker_wire::Dictionary;
+
+use super::super::api::WindowRows;
+use super::rows::TimedRow;
+use super::stacks::StackOrder;
+
+/// The label by whose value series are put together: the one that most queries select by.
+const FIRST_LABEL: &str = "service_name";
+
+/// From a dictionary to that of a segment.
+#[derive(Debug)]
+pub struct Order {
+    /// Of nodes and frames.
+    pub stacks: StackOrder,
+    labels: Vec<LabelIx>,
+    /// Label sets that are series of rows, in the order in which they are written.
+    pub series: Vec<LabelIx>,
+    attributes: Vec<LabelIx>,
+}
+
+impl Order {
+    /// The order for what these rows and definitions use.
+    pub fn new(
+        dictionary: &Dictionary,
+        windows: &[WindowRows],
+        definitions: &[(FrameIx, Definition)],
+    ) -> Self {
+        let mut nodes = vec![false; dictionary.nodes.len()];
+        let mut is_series = vec![false; dictionary.labels.len()];
+        let mut is_attribute = is_series.clone();
+        for row in windows.iter().flat_map(|held| &held.rows) {
+            nodes[row.node.at()] = true;
+            is_series[row.series.at()] = true;
+            is_attribute[row.attributes.at()] = true;
+        }
+        let mut stacks = StackOrder::new(&dictionary.nodes, dictionary.frames.len(), nodes);
+        definitions.iter().for_each(|(frame, _)| stacks.add_frame(*frame));
+        let sets = |wanted: &dyn Fn(usize) -> bool| {
+            let all = (0u32..).map(LabelIx).zip(dictionary.labels.iter()).skip(1);
+            let chosen = all.filter(|(ix, _)| wanted(ix.at()));
+            let chosen: BTreeSet<_> =
+                chosen.map(|(ix, set)| (set.get(FIRST_LABEL), set, ix)).collect();
+            chosen.into_iter().map(|(.., ix)| ix).collect::<Vec<_>>()
+        };
+        let series = sets(&|at| is_series[at]);
+        let attributes = sets(&|at| is_attribute[at] && !is_series[at]);
+        let mut labels = vec![LabelIx::default(); dictionary.labels.len()];
+        for (new, old) in (1u32..).zip(series.iter().chain(&attributes)) {
+            labels[old.at()] = LabelIx(new);
+        }
+        Self { stacks, labels, series, attributes }
+    }
+
+    /// The row over the segment's dictionary.
+    pub fn row(&self, window: u64, row: &SampleRow) -> TimedRow {
+        let row = SampleRow {
+            series: self.labels[row.series.at()],
+            attributes: self.labels[row.attributes.at()],
+            node: self.stacks.node(row.node),
+            ..*row
+        };
+        TimedRow { window, row }
+    }
+
+    /// The segment's dictionary without its nodes, which are written by themselves.
+    pub fn names(&self, dictionary: &Dictionary) -> Dictionary {
+        let mut names = Dictionary { modules: dictionary.modules.clone(), ..Dictionary::default() };
+        let frames = &dictionary.frames;
+        for &frame in &self.stacks.frame_order {
+            names.frames.intern_with_id(frames.id(frame), frames.frame(frame));
+        }
+        for &set in self.series.iter().chain(&self.attributes) {
+            names.labels.intern(dictionary.labels.get(set));
+        }
+        names
+    }
+}
