@@ -15,6 +15,8 @@ mod files;
 mod folder;
 #[path = "store/golden.rs"]
 mod golden;
+#[path = "store/merging.rs"]
+mod merging;
 #[path = "store/model.rs"]
 mod model;
 #[path = "store/random.rs"]

@@ -186,6 +186,14 @@ pub struct StoreConfig {
     pub cache_bytes: usize,
     /// Distinct series that a tenant may have in one log.
     pub max_series: usize,
+    /// How often it is looked for what can be merged or removed; zero leaves all as it is.
+    pub maintain_every: Duration,
+    /// Rows of a merged segment at most: they are held in memory while it is made.
+    pub compact_rows: u64,
+    /// How long rows are kept; forever where it is not said.
+    pub retain_raw: Option<Duration>,
+    /// Bytes of logs and segments at most: the oldest go before there are more.
+    pub max_disk: Option<u64>,
 }
 
 impl Default for StoreConfig {
@@ -200,6 +208,10 @@ impl Default for StoreConfig {
             busy_after: Duration::from_secs(10),
             cache_bytes: 256 << 20,
             max_series: 100_000,
+            maintain_every: Duration::from_secs(10),
+            compact_rows: 2 << 20,
+            retain_raw: Some(Duration::from_secs(7 * 24 * 3600)),
+            max_disk: None,
         }
     }
 }
@@ -235,6 +247,16 @@ pub struct StoreMetrics {
     pub read_failures: u64,
     /// Files that were set aside as damaged when the store was opened.
     pub set_aside: u64,
+    /// Times that segments were merged into one.
+    pub compactions: u64,
+    /// Segments that were removed because their time was over or the disk's share used up.
+    pub segments_expired: u64,
+    /// Their rows.
+    pub rows_expired: u64,
+    /// Attempts to merge or remove that failed.
+    pub maintenance_failures: u64,
+    /// Bytes of logs and segments.
+    pub disk_used_bytes: u64,
     /// Frames that have a definition.
     pub definitions: u64,
 }

@@ -66,7 +66,12 @@ impl Blobs for LocalBlobs {
             self.disk.rename(&temporary, &path)?;
             self.disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
         };
-        write().map_err(StoreError::io("write", &path))
+        let written = write();
+        if written.is_err() {
+            // A full disk needs the room; where this fails too the next open does it.
+            let _ = self.disk.unlink(&temporary);
+        }
+        written.map_err(StoreError::io("write", &path))
     }
 
     fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {

@@ -18,9 +18,13 @@ use std::sync::Arc;
 use super::api::TenantId;
 use super::disk::Disk;
 use super::error::StoreError;
+use super::losses::Loss;
 
 /// The newest folder format that is understood, and the one that is written.
 pub const FOLDER_FORMAT: u32 = 1;
+
+/// Notes are far shorter.
+const MAX_NOTE_BYTES: u64 = 1 << 16;
 
 /// Paths in a data folder, and the disk it is on.
 #[derive(Debug, Clone)]
@@ -140,6 +144,36 @@ impl Folder {
     /// Where the index is.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
+    }
+
+    /// Writes down what is lost, for the starts to come: until somebody removes the note.
+    pub fn note_loss(&self, tenant: &TenantId, file: &str, loss: &Loss) -> Result<(), StoreError> {
+        let dir = self.root.join("set-aside");
+        let path = dir.join(format!("{tenant}-{file}.lost"));
+        if self.disk.len(&path).is_ok() {
+            return Ok(());
+        }
+        let write = || {
+            let mut note = self.disk.create_new(&path)?;
+            note.append(loss.to_note().as_bytes())?;
+            note.sync()?;
+            self.disk.sync_dir(&dir)
+        };
+        write().map_err(StoreError::io("write", &path))
+    }
+
+    /// What was noted as lost, by file.
+    pub fn losses(&self, tenant: &TenantId) -> Vec<(String, Loss)> {
+        let dir = self.root.join("set-aside");
+        let names = self.disk.list(&dir).unwrap_or_default().into_iter();
+        let notes = names.filter_map(|name| {
+            let file = name.strip_suffix(".lost")?.strip_prefix(tenant.as_str())?;
+            let path = dir.join(&name);
+            let length = usize::try_from(self.disk.len(&path).ok()?.min(MAX_NOTE_BYTES)).ok()?;
+            let note = self.disk.read(&path, 0, length).ok()?;
+            Some((file.strip_prefix('-')?.to_owned(), Loss::from_note(&note)))
+        });
+        notes.collect()
     }
 
     /// Moves a file out of the way under a name that says why, and gives that name.

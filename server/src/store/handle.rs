@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use stoker_dag::{LabelSet, ProfileType};
+use stoker_dag::{LabelSet, ProfileType, UnixNanos};
 use tokio::sync::oneshot;
 
 use super::api::{Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
 use super::append::roll;
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
+use super::losses::Loss;
+use super::maintain;
 use super::open::open;
 use super::sealer::{self, Seal};
 use super::segment::Wanted;
@@ -30,6 +32,7 @@ struct Inner {
     shared: Arc<Shared>,
     writer: Mutex<Option<mpsc::Sender<Command>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    maintenance: Mutex<Option<mpsc::Sender<()>>>,
     outcome: Mutex<Option<oneshot::Receiver<Result<(), StoreError>>>>,
 }
 
@@ -59,16 +62,22 @@ impl Store {
         let (done, outcome) = oneshot::channel();
         let writer = Writer::new(Arc::clone(&shared), waiting, seals);
         let for_sealer = Arc::clone(&shared);
-        let threads = [
+        let mut threads = vec![
             spawn("store-writer", move || writer.run())?,
             spawn("store-sealer", move || {
                 let _ = done.send(sealer::run(&for_sealer, &frozen));
             })?,
         ];
+        let (running, stop) = mpsc::channel();
+        if !shared.config.maintain_every.is_zero() {
+            let shared = Arc::clone(&shared);
+            threads.push(spawn("store-maintenance", move || maintain::run(&shared, &stop))?);
+        }
         let inner = Inner {
             shared,
             writer: Mutex::new(Some(commands)),
-            threads: Mutex::new(threads.into()),
+            threads: Mutex::new(threads),
+            maintenance: Mutex::new(Some(running)),
             outcome: Mutex::new(Some(outcome)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -130,6 +139,8 @@ impl Store {
                 Err(error) => {
                     shared.counters.read_failures.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "rows of a segment are missing from an answer");
+                    let loss = Loss::of(error.to_string(), Some(&segment.footer));
+                    tenant.losses.add(segment.name(), loss);
                 }
             }
         }
@@ -139,6 +150,19 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// What is known to be missing in a range, because it could not be read.
+    #[must_use]
+    pub fn losses(&self, tenant: &TenantId, range: TimeRange) -> Vec<Loss> {
+        self.inner.shared.find(tenant).map_or_else(Vec::new, |held| held.losses.within(range))
+    }
+
+    /// Merges and removes what is due at `now`, as the store does by itself every
+    /// [`StoreConfig::maintain_every`]; says whether there may be more to do.
+    #[must_use]
+    pub fn maintain(&self, now: UnixNanos) -> bool {
+        maintain::pass(self.shared(), now)
     }
 
     /// Calls `look` with what the tenant's frames and builds are called.
@@ -196,6 +220,7 @@ impl Inner {
     fn stop(&self) {
         self.shared.closed.store(true, Ordering::Release);
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // A thread that panicked has said so; the folder is let go all the same.

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
+use stoker_dag::UnixNanos;
 
 use super::api::SpoolId;
 use super::disk::{Disk, DiskFile};
@@ -75,6 +76,8 @@ pub struct LogDamage {
     pub behind: Vec<(SpoolId, u64, Option<u64>)>,
     /// Whether sound records stand behind: then it is no torn end.
     pub in_the_middle: bool,
+    /// The first and the last window of those.
+    pub windows: Option<(UnixNanos, UnixNanos)>,
 }
 
 /// A log as it was found.
@@ -192,6 +195,9 @@ fn damage(bytes: &[u8], at: usize) -> LogDamage {
         {
             let samples = samples_of(batch);
             damage.behind.push((source.spool_id, batch.sequence, samples));
+            let window = UnixNanos(batch.start_unix_ns).window_start();
+            let (first, last) = damage.windows.unwrap_or((window, window));
+            damage.windows = Some((first.min(window), last.max(window)));
         }
     }
     damage

@@ -6,8 +6,9 @@
 //! (`log`, `head`), is made durable with its neighbours by one sync (`writer`), and later moves
 //! into an immutable segment (`sealer`, `segment`). Truth is in logs and segments only; the index
 //! (`catalogue`) is rebuilt from them. Every file goes through the `Disk` seam except the index's.
+//! In the background small segments are merged (`compact`) and old ones removed (`expire`).
 //!
-//! Not here yet: compaction, rollups, retention, a disk quota, a bound on distinct attribute sets.
+//! Not here yet: rollups, a bound on distinct attribute sets.
 
 mod api;
 mod append;
@@ -15,18 +16,26 @@ mod blobs;
 mod cache;
 mod catalogue;
 mod catalogue_sled;
+mod compact;
 mod disk;
 mod error;
+mod expire;
 mod folder;
 mod handle;
 mod head;
 mod line;
 mod log;
+mod losses;
+mod maintain;
+mod merge;
 pub mod messages;
 mod names;
 mod open;
+mod publish;
 mod records;
 mod recover_logs;
+mod recover_segments;
+mod retired;
 mod sealer;
 mod segment;
 mod shared;
@@ -47,4 +56,5 @@ pub use folder::FOLDER_FORMAT;
 pub use handle::Store;
 pub use line::StreamRebase;
 pub use log::LOG_VERSION;
+pub use losses::Loss;
 pub use segment::SEGMENT_VERSION;

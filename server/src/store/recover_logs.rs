@@ -5,15 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use stoker_dag::UnixNanos;
 
 use super::api::{SpoolId, TenantId};
 use super::error::StoreError;
 use super::head::Head;
 use super::log::{HEADER_BYTES, LogDamage, replay};
+use super::losses::{Loss, Losses};
 use super::names::NamesGrowth;
 use super::open::{id_of, mark_damaged};
 use super::segment::Segment;
 use super::shared::{Shared, count};
+
+/// How much time a log may have that cannot be read: logs are sealed after minutes.
+const LOG_AGE_NS: u64 = 600_000_000_000;
 
 /// Replays a tenant's logs in order of id. A log that a segment replaces is removed.
 pub fn recover_logs(
@@ -21,6 +26,7 @@ pub fn recover_logs(
     tenant: &TenantId,
     sealed: &[Arc<Segment>],
     watermarks: &mut FxHashMap<SpoolId, u64>,
+    losses: &Losses,
 ) -> Result<Vec<(Arc<Head>, NamesGrowth)>, StoreError> {
     let replaced: BTreeSet<u64> =
         sealed.iter().flat_map(|segment| segment.footer.replaces_logs.iter().copied()).collect();
@@ -40,7 +46,7 @@ pub fn recover_logs(
             removed.map_err(StoreError::io("remove log", &path))?;
             tracing::info!(name, "a log whose segment is there was removed");
         } else {
-            logs.extend(recover_log(shared, &path, id, watermarks)?);
+            logs.extend(recover_log(shared, (tenant, &path, id), watermarks, losses)?);
         }
     }
     Ok(logs)
@@ -48,16 +54,18 @@ pub fn recover_logs(
 
 fn recover_log(
     shared: &Shared,
-    path: &Path,
-    id: u64,
+    (tenant, path, id): (&TenantId, &Path, u64),
     watermarks: &mut FxHashMap<SpoolId, u64>,
+    losses: &Losses,
 ) -> Result<Option<(Arc<Head>, NamesGrowth)>, StoreError> {
     let disk = shared.folder.disk();
     let stored = |spool| watermarks.get(&spool).copied().unwrap_or(0);
     let replayed = match replay(&**disk, path, id, stored) {
         Ok(replayed) => replayed,
         Err(error @ StoreError::Damaged { .. }) => {
-            unreadable(shared, path, &error)?;
+            if unreadable(shared, path, &error)? {
+                lost(shared, (tenant, id), losses, log_loss(error.to_string(), id, None));
+            }
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -66,6 +74,13 @@ fn recover_log(
         report(path, damage);
         if damage.in_the_middle {
             mark_damaged(&replayed.head);
+            let batches = damage.behind.len();
+            let what = format!(
+                "{} is damaged at byte {}: {batches} batches behind that are lost",
+                path.display(),
+                damage.at
+            );
+            lost(shared, (tenant, id), losses, log_loss(what, id, damage.windows));
         }
     }
     for (spool, sequence) in &replayed.head.rows().watermarks {
@@ -78,22 +93,38 @@ fn recover_log(
     Ok(Some((Arc::new(replayed.head), replayed.names)))
 }
 
+/// What a log lost. Where nothing says of which time, it is that of the log: its id is when it began.
+fn log_loss(what: String, id: u64, windows: Option<(UnixNanos, UnixNanos)>) -> Loss {
+    let began = UnixNanos(id).window_start();
+    let windows = windows.unwrap_or((began, UnixNanos(id.saturating_add(LOG_AGE_NS))));
+    Loss { what, windows: Some(windows), rows: None }
+}
+
+fn lost(shared: &Shared, (tenant, id): (&TenantId, u64), losses: &Losses, loss: Loss) {
+    let file = format!("{id:016x}.log");
+    if let Err(error) = shared.folder.note_loss(tenant, &file, &loss) {
+        tracing::warn!(%error, "the next start will not know of it");
+    }
+    losses.add(&file, loss);
+}
+
 /// A log without a header: one that a crash cut short at birth has nothing that was acknowledged.
-fn unreadable(shared: &Shared, path: &Path, error: &StoreError) -> Result<(), StoreError> {
+fn unreadable(shared: &Shared, path: &Path, error: &StoreError) -> Result<bool, StoreError> {
     let disk = shared.folder.disk();
     let length = disk.len(path).map_err(StoreError::io("read log", path))?;
     if length <= HEADER_BYTES as u64 {
         tracing::warn!(%error, "a log that never began was removed");
-        return disk.unlink(path).map_err(StoreError::io("remove log", path));
+        disk.unlink(path).map_err(StoreError::io("remove log", path))?;
+        return Ok(false);
     }
     tracing::error!(%error, bytes = length, "all batches in it are lost; it is set aside");
     shared.folder.set_aside(path, "unreadable")?;
     count(&shared.counters.set_aside, 1);
-    Ok(())
+    Ok(true)
 }
 
 fn report(path: &Path, damage: &LogDamage) {
-    let LogDamage { at, bytes, behind, in_the_middle } = damage;
+    let LogDamage { at, bytes, behind, in_the_middle, .. } = damage;
     let log = path.display();
     if !in_the_middle {
         tracing::warn!(%log, at, bytes, "the end of the log is torn and left out");

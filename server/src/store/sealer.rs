@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use stoker_dag::{Definition, DefinitionMap, FrameIx};
 
-use super::catalogue::{Added, Change, Entry};
 use super::error::StoreError;
 use super::head::Head;
-use super::messages::Footer;
 use super::names::builds;
-use super::segment::{SEAL_LEVEL, Segment, SegmentContent, write_segment};
+use super::publish::publish;
+use super::segment::{SEAL_LEVEL, Segment, SegmentContent};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -65,60 +64,36 @@ fn wait(shared: &Shared, steps: u32) {
 
 fn seal_log(shared: &Shared, seal: &Seal) -> Result<(), StoreError> {
     let Seal { tenant, head } = seal;
-    let segment = if head.rows().is_empty() { None } else { Some(publish(shared, tenant, head)?) };
+    let segment =
+        if head.rows().is_empty() { None } else { Some(publish_log(shared, tenant, head)?) };
     tenant.sealed(head.log, segment.map(Arc::new));
     retire(shared, tenant, head);
     Ok(())
 }
 
-/// Writes the segment and tells the catalogue of it.
-fn publish(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment, StoreError> {
-    let id = shared.ids.next();
+/// Makes the log's content count as a segment.
+fn publish_log(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment, StoreError> {
     let rows = head.rows();
     let definitions = definitions(tenant, head);
-    let ((bytes, footer), builds) = head.with_dictionary(|dictionary| {
-        let written = write_segment(SegmentContent {
+    let segment = head.with_dictionary(|dictionary| {
+        let content = SegmentContent {
             tenant: &tenant.id,
-            id,
+            id: shared.ids.next(),
             replaces_logs: &[head.log],
             supersedes: &[],
-            level: SEAL_LEVEL,
             dictionary,
             definitions: &definitions,
             rows: &rows,
-        });
-        written.map(|written| (written, builds(dictionary)))
+            level: SEAL_LEVEL,
+        };
+        // Where the file may be there all the same the next attempt has another id: the next open
+        // keeps one of two segments of one log, and until then neither may be merged.
+        publish(shared, tenant, content, builds(dictionary), || tenant.retirement.halt())
     })?;
-    let name = Segment::name_of(&tenant.id, id);
-    let length = bytes.len() as u64;
-    let segment = Segment::of(&tenant.id, footer.clone(), length);
-    let put = shared.blobs.put_new(&name, &bytes);
-    // Read back before the log goes: whatever is wrong, the log still has it.
-    if let Err(error) = put.and_then(|()| segment.verify(&*shared.blobs)) {
-        // It may be there all the same. The next attempt has another id; two segments of one log
-        // are resolved by the next open, which keeps the first.
-        let _ = shared.blobs.delete(&name);
-        return Err(error);
-    }
     count(&shared.counters.segments_sealed, 1);
-    tracing::info!(tenant = %tenant.id, segment = name, bytes = length, rows = footer.rows, "sealed");
-    tell_catalogue(shared, tenant, &footer, length, builds);
+    let (bytes, rows) = (segment.length, segment.footer.rows);
+    tracing::info!(tenant = %tenant.id, segment = segment.name(), bytes, rows, "sealed");
     Ok(segment)
-}
-
-fn tell_catalogue(
-    shared: &Shared,
-    tenant: &Tenant,
-    footer: &Footer,
-    length: u64,
-    builds: Vec<String>,
-) {
-    let Some(catalogue) = shared.catalogue() else { return };
-    let entry = Entry { footer: footer.clone(), length };
-    let change = Change::add(vec![Added { entry, builds }]);
-    if let Err(error) = catalogue.commit(&tenant.id, &change) {
-        tracing::error!(%error, "the index lacks a segment until the next start");
-    }
 }
 
 /// What the frames of a log mean, as far as is known today, in order of frame. Where all of that

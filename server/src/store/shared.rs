@@ -33,6 +33,8 @@ pub struct Shared {
     pub counters: Counters,
     /// Room for batches that wait for the disk, in bytes.
     pub room: Arc<Semaphore>,
+    /// Bytes of logs and segments, as of the last look and what was written since.
+    pub disk_used: AtomicU64,
     /// A log was sealed.
     pub sealed: Notify,
     /// Whether the store takes no more.
@@ -78,6 +80,10 @@ pub struct Counters {
     pub seal_failures: AtomicU64,
     pub read_failures: AtomicU64,
     pub set_aside: AtomicU64,
+    pub compactions: AtomicU64,
+    pub segments_expired: AtomicU64,
+    pub rows_expired: AtomicU64,
+    pub maintenance_failures: AtomicU64,
 }
 
 /// Adds to a counter.
@@ -101,6 +107,7 @@ impl Shared {
             ids: Ids::default(),
             counters: Counters::default(),
             room: Arc::new(Semaphore::new(config.max_queued_bytes as usize)),
+            disk_used: AtomicU64::new(0),
             sealed: Notify::new(),
             closed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -137,7 +144,7 @@ impl Shared {
         self.folder.make_tenant(id)?;
         let live = Arc::new(Head::new(self.ids.next()));
         let parts = Parts { live, frozen: Vec::new(), sealed: Vec::new() };
-        Ok(self.add(Tenant::new(id.clone(), parts, Default::default())))
+        Ok(self.add(Tenant::new(id.clone(), parts, Default::default(), Default::default())))
     }
 
     /// The index, unless it failed or the store is closed.
@@ -171,6 +178,11 @@ impl Shared {
             seal_failures: read(&counters.seal_failures),
             read_failures: read(&counters.read_failures),
             set_aside: read(&counters.set_aside),
+            compactions: read(&counters.compactions),
+            segments_expired: read(&counters.segments_expired),
+            rows_expired: read(&counters.rows_expired),
+            maintenance_failures: read(&counters.maintenance_failures),
+            disk_used_bytes: read(&self.disk_used),
             ..StoreMetrics::default()
         };
         for tenant in self.tenants() {

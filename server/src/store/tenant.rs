@@ -12,7 +12,9 @@ use rustc_hash::FxHashMap;
 
 use super::api::{SpoolId, TenantId};
 use super::head::Head;
+use super::losses::Losses;
 use super::names::SharedNames;
+use super::retired::Retirement;
 use super::segment::Segment;
 
 /// A tenant's state.
@@ -26,6 +28,10 @@ pub struct Tenant {
     watermarks: RwLock<FxHashMap<SpoolId, u64>>,
     /// What frames and builds are called.
     pub names: SharedNames,
+    /// Segments that count no more.
+    pub retirement: Retirement,
+    /// What is known to be missing.
+    pub losses: Losses,
 }
 
 /// What is in line for the disk.
@@ -61,13 +67,20 @@ pub struct Parts {
 
 impl Tenant {
     /// A tenant with these parts.
-    pub fn new(id: TenantId, parts: Parts, watermarks: FxHashMap<SpoolId, u64>) -> Self {
+    pub fn new(
+        id: TenantId,
+        parts: Parts,
+        watermarks: FxHashMap<SpoolId, u64>,
+        losses: Losses,
+    ) -> Self {
         Self {
             id,
             entry: Mutex::default(),
             parts: RwLock::new(parts),
             watermarks: RwLock::new(watermarks),
             names: SharedNames::default(),
+            retirement: Retirement::default(),
+            losses,
         }
     }
 
@@ -104,6 +117,14 @@ impl Tenant {
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
         parts.frozen.retain(|head| head.log != log);
         parts.sealed.extend(segment);
+    }
+
+    /// Puts a segment in the place of others.
+    pub fn superseded(&self, ids: &[u64], segment: Arc<Segment>) {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        parts.sealed.retain(|held| !ids.contains(&held.id()));
+        parts.sealed.push(segment);
+        parts.sealed.sort_by_key(|held| (held.footer.last_window, held.id()));
     }
 
     /// How far a spool is durable.

@@ -187,6 +187,7 @@ impl Writer {
         }
         head.log_bytes.fetch_add(self.bytes.len() as u64, Ordering::Relaxed);
         count(&self.shared.counters.log_bytes, self.bytes.len() as u64);
+        count(&self.shared.disk_used, self.bytes.len() as u64);
         count(&self.shared.counters.log_syncs, 1);
         Ok(())
     }

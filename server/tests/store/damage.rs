@@ -8,7 +8,7 @@ use crate::model::{Content, filled};
 fn set_aside(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir.join("set-aside")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    names.collect()
+    names.filter(|name| !name.ends_with(".lost")).collect()
 }
 
 fn flip(path: &Path, at: usize) {

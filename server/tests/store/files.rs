@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use stoker_server::store::{Store, StoreConfig};
 
-/// A store that seals only when told to by its bounds.
+/// A store that seals only when told to by its bounds, and merges and removes only when asked.
 pub fn config(dir: &Path) -> StoreConfig {
     StoreConfig {
         dir: dir.to_owned(),
         seal_after: Duration::from_secs(3600),
+        maintain_every: Duration::ZERO,
+        retain_raw: None,
         ..StoreConfig::default()
     }
 }

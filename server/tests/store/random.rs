@@ -23,6 +23,8 @@ enum Step {
     Reconnect {
         agent: u8,
     },
+    /// Merge what can be merged, as if all hours were over.
+    Merge,
     /// Close, which seals, and open.
     Restart,
     /// Go without a word, and open.
@@ -44,7 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3u8).prop_map(|agent| Step::Gap { agent }),
         3 => (0..3u8).prop_map(|agent| Step::Repeat { agent }),
         1 => (0..3u8).prop_map(|agent| Step::Reconnect { agent }),
-        1 => Just(Step::Restart),
+        2 => Just(Step::Merge),
+        2 => Just(Step::Restart),
         1 => Just(Step::Kill),
         1 => Just(Step::CrashWithoutIndex),
     ]
@@ -87,6 +90,7 @@ impl History {
             Step::Gap { agent } => self.agents[usize::from(agent)].sequence += 3,
             Step::Repeat { agent } => self.repeat(agent).await,
             Step::Reconnect { agent } => self.agents[usize::from(agent)].reconnect(),
+            Step::Merge => while self.store().maintain(UnixNanos(u64::MAX)) {},
             Step::Restart => {
                 self.store().flush_and_close().await.unwrap();
                 self.open();

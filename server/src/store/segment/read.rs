@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message;
-use stoker_dag::{LabelIx, LabelSet, ProfileType, UnixNanos};
+use stoker_dag::{Definition, FrameIx, LabelIx, LabelSet, ProfileType, UnixNanos};
 use stoker_wire::{Decoder, Dictionary, proto};
 
 use super::super::api::{PartView, TenantId, TimeRange, WindowFacts, WindowRows};
@@ -125,13 +125,25 @@ impl Segment {
     /// # Errors
     /// When the block cannot be read.
     pub fn names(&self, blobs: &dyn Blobs) -> Result<(NamesGrowth, Vec<String>), StoreError> {
-        let mut decoder = Decoder::default();
         let mut names = NamesGrowth::default();
+        let (dictionary, definitions) = self.definitions(blobs)?;
+        names.learn_definitions(&dictionary, &definitions);
+        names.modules.merge(&dictionary.modules);
+        Ok((names, builds(&dictionary)))
+    }
+
+    /// What it says of frames, over a dictionary of its names: without stacks.
+    ///
+    /// # Errors
+    /// When the block cannot be read.
+    pub fn definitions(
+        &self,
+        blobs: &dyn Blobs,
+    ) -> Result<(Dictionary, Vec<(FrameIx, Definition)>), StoreError> {
+        let mut decoder = Decoder::default();
         let batch: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
         let body = self.decode(blobs, &mut decoder, &batch)?;
-        names.learn_definitions(decoder.dictionary(), &body.definitions);
-        names.modules.merge(&decoder.dictionary().modules);
-        Ok((names, builds(decoder.dictionary())))
+        Ok((decoder.into_dictionary(), body.definitions))
     }
 
     /// Reads everything once.

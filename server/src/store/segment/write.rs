@@ -61,7 +61,7 @@ pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), S
                 footer.profile_types.iter().position(|t| t == of_type[0].profile_type.as_str());
             let at = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
             for of_hour in of_type.chunk_by(|a, b| hour(a) == hour(b)) {
-                let rows = out.rows(at, sorted(of_hour, &order))?;
+                let rows = out.rows(at, &sorted(of_hour, &order))?;
                 footer.rows += rows;
             }
         }
@@ -139,7 +139,7 @@ impl Blocks {
     }
 
     /// Writes rows of one type and hour; gives how many they are.
-    fn rows(&mut self, profile_type: u32, rows: Vec<TimedRow>) -> io::Result<u64> {
+    fn rows(&mut self, profile_type: u32, rows: &[TimedRow]) -> io::Result<u64> {
         for block in rows.chunks(BLOCK_ROWS) {
             let windows = || block.iter().map(|timed| timed.window * WINDOW_NS);
             let series = |timed: Option<&TimedRow>| timed.map_or(0, |timed| timed.row.series.0);

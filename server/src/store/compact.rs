@@ -1,0 +1,140 @@
+//! Merging small segments into large ones.
+//!
+//! A segment replaces one log, so a quiet server makes one every few minutes, each with a dictionary
+//! of its own. They are merged by the hour in which they end: all of a past hour into one, and those
+//! of the present hour when they are many, as far as the bound on rows, which is the bound on memory,
+//! allows. The merged segment names those that it supersedes, so that it counts from the moment it is
+//! durable, and they do not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use stoker_dag::UnixNanos;
+
+use super::api::SpoolId;
+use super::error::StoreError;
+use super::merge::{Merge, Merged};
+use super::names::builds;
+use super::publish::publish;
+use super::segment::{COMPACT_LEVEL, Segment, SegmentContent};
+use super::shared::{Shared, count};
+use super::tenant::Tenant;
+
+const HOUR_NS: u64 = 3_600_000_000_000;
+/// An hour is over for merging this long after its end: spools of agents have come by then.
+const SETTLE_NS: u64 = 600_000_000_000;
+/// Segments of the present hour that are merged.
+const MANY: usize = 8;
+
+/// The next segments to merge, in order of id; at least two, or none.
+pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, max_rows: u64) -> Vec<Arc<Segment>> {
+    let mut hours: BTreeMap<u64, Vec<&Arc<Segment>>> = BTreeMap::new();
+    for segment in segments.iter().filter(|segment| segment.footer.rows < max_rows) {
+        hours.entry(segment.footer.last_window / HOUR_NS).or_default().push(segment);
+    }
+    for (hour, mut of_hour) in hours {
+        let is_over = (hour + 1).saturating_mul(HOUR_NS).saturating_add(SETTLE_NS) <= now.0;
+        if of_hour.len() < if is_over { 2 } else { MANY } {
+            continue;
+        }
+        of_hour.sort_by_key(|segment| (segment.footer.rows, segment.id()));
+        let mut rows = 0;
+        let mut chosen: Vec<Arc<Segment>> = of_hour
+            .into_iter()
+            .take_while(|segment| {
+                rows += segment.footer.rows;
+                rows <= max_rows
+            })
+            .cloned()
+            .collect();
+        if chosen.len() >= 2 {
+            chosen.sort_by_key(|segment| segment.id());
+            return chosen;
+        }
+    }
+    Vec::new()
+}
+
+/// Merges the next segments of a tenant, if any should be; says whether some were.
+pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool, StoreError> {
+    let mut segments = tenant.parts().sealed;
+    segments.retain(|segment| tenant.retirement.is_mergeable(segment.id()));
+    let chosen = plan(&segments, now, shared.config.compact_rows);
+    drop(segments);
+    if chosen.is_empty() || tenant.retirement.is_halted() {
+        return Ok(false);
+    }
+    let merged = merge(shared, tenant, &chosen)?;
+    let Some(merged) = merged else { return Ok(true) };
+    let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
+    let superseded = supersede(shared, tenant, chosen, merged);
+    // What is written but cannot be read again would be no other the next time.
+    if matches!(superseded, Err(StoreError::Damaged { .. })) {
+        tenant.retirement.leave(ids.into_iter());
+    }
+    superseded?;
+    count(&shared.counters.compactions, 1);
+    Ok(true)
+}
+
+fn merge(
+    shared: &Shared,
+    tenant: &Tenant,
+    chosen: &[Arc<Segment>],
+) -> Result<Option<Merged>, StoreError> {
+    let mut merge = Merge::default();
+    for segment in chosen {
+        if let Err(error) = merge.add(&*shared.blobs, segment) {
+            tenant.retirement.leave([segment.id()].into_iter());
+            return Err(error);
+        }
+    }
+    let merged = tenant.names.read(|names| merge.finish(names));
+    if merged.is_none() {
+        tracing::info!(segments = chosen.len(), "too much for one dictionary: left as they are");
+        tenant.retirement.leave(chosen.iter().map(|segment| segment.id()));
+    }
+    Ok(merged)
+}
+
+/// Puts one segment with `content` in the place of `chosen`, with all that they stand for.
+pub fn supersede(
+    shared: &Shared,
+    tenant: &Tenant,
+    chosen: Vec<Arc<Segment>>,
+    mut content: Merged,
+) -> Result<(), StoreError> {
+    let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
+    let before = chosen.iter().flat_map(|segment| segment.footer.supersedes.iter().copied());
+    let supersedes = [&ids[..], &tenant.retirement.still_there(before)].concat();
+    let logs = chosen.iter().flat_map(|segment| segment.footer.replaces_logs.iter().copied());
+    let replaces_logs: Vec<u64> = logs.collect();
+    content.rows.watermarks = watermarks(&chosen);
+    let content = SegmentContent {
+        tenant: &tenant.id,
+        id: shared.ids.next(),
+        replaces_logs: &replaces_logs,
+        supersedes: &supersedes,
+        dictionary: &content.dictionary,
+        definitions: &content.definitions,
+        rows: &content.rows,
+        level: COMPACT_LEVEL,
+    };
+    let uncertain = || tenant.retirement.halt();
+    let segment = publish(shared, tenant, content, builds(content.dictionary), uncertain)?;
+    let (from, rows, bytes) = (chosen.len(), segment.footer.rows, segment.length);
+    tracing::info!(tenant = %tenant.id, segment = segment.name(), from, rows, bytes, "merged");
+    tenant.superseded(&ids, Arc::new(segment));
+    chosen.into_iter().for_each(|segment| tenant.retirement.retire(segment));
+    Ok(())
+}
+
+fn watermarks(segments: &[Arc<Segment>]) -> FxHashMap<SpoolId, u64> {
+    let mut watermarks: FxHashMap<SpoolId, u64> = FxHashMap::default();
+    for (spool, sequence) in segments.iter().flat_map(|segment| segment.footer.spools()) {
+        let held = watermarks.entry(spool).or_default();
+        *held = sequence.max(*held);
+    }
+    watermarks
+}

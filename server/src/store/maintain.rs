@@ -1,0 +1,66 @@
+//! The thread that keeps the folder small: it removes what is over, merges what is small, and takes
+//! away files that nobody reads any more. After each merge it rests as long as the merge took, so
+//! that it never takes more than half a CPU or half of the disk's time.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use stoker_dag::UnixNanos;
+
+use super::compact::compact;
+use super::error::StoreError;
+use super::expire::{expire, keep_quota};
+use super::shared::{Shared, count};
+
+/// Works until the sender is gone.
+pub fn run(shared: &Shared, stop: &Receiver<()>) {
+    loop {
+        match stop.recv_timeout(shared.config.maintain_every) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        loop {
+            let start = Instant::now();
+            if !pass(shared, now()) || stop.recv_timeout(start.elapsed()).is_ok() {
+                break;
+            }
+            if shared.is_closed() {
+                return;
+            }
+        }
+    }
+}
+
+fn now() -> UnixNanos {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    UnixNanos(u64::try_from(now).unwrap_or(u64::MAX))
+}
+
+/// Does what is due, at most one merge for each tenant; says whether there may be more to do.
+pub fn pass(shared: &Shared, now: UnixNanos) -> bool {
+    let mut merged = false;
+    for tenant in shared.tenants() {
+        if shared.is_closed() {
+            return false;
+        }
+        report(shared, "expire", expire(shared, &tenant, now));
+        merged |= report(shared, "merge", compact(shared, &tenant, now)).unwrap_or(false);
+        tenant.retirement.bury(&*shared.blobs, &tenant.id);
+    }
+    report(shared, "keep the quota", keep_quota(shared));
+    for tenant in shared.tenants() {
+        tenant.retirement.bury(&*shared.blobs, &tenant.id);
+    }
+    merged
+}
+
+fn report<T>(shared: &Shared, doing: &str, result: Result<T, StoreError>) -> Option<T> {
+    match result {
+        Ok(done) => Some(done),
+        Err(error) => {
+            count(&shared.counters.maintenance_failures, 1);
+            tracing::error!(%error, "could not {doing} segments; nothing is lost by that");
+            None
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Merging segments in memory: one dictionary, rows of one window together.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use stoker_dag::{
+    Definition, DefinitionMap, FrameId, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType, SampleRow,
+    UnixNanos,
+};
+use stoker_wire::{Dictionary, limits};
+
+use super::api::{Names, PartView, WindowFacts, WindowRows};
+use super::blobs::Blobs;
+use super::cache::Cache;
+use super::error::StoreError;
+use super::head::HeadRows;
+use super::segment::{Segment, Wanted};
+
+/// Segments that are being merged.
+#[derive(Debug, Default)]
+pub struct Merge {
+    /// What all of them refer to.
+    pub dictionary: Dictionary,
+    definitions: DefinitionMap,
+    rows: BTreeMap<(ProfileType, UnixNanos), Vec<SampleRow>>,
+    facts: Vec<WindowFacts>,
+}
+
+/// Where one dictionary's entries stand in the merged one.
+#[derive(Default)]
+struct Remap {
+    nodes: Vec<Option<NodeIx>>,
+    frames: Vec<Option<FrameIx>>,
+    labels: Vec<Option<LabelIx>>,
+}
+
+impl Merge {
+    /// Adds all of a segment.
+    ///
+    /// # Errors
+    /// When something in it cannot be read; the merge is of no use then.
+    pub fn add(&mut self, blobs: &dyn Blobs, segment: &Segment) -> Result<(), StoreError> {
+        let (named, definitions) = segment.definitions(blobs)?;
+        for (frame, definition) in definitions {
+            self.dictionary
+                .frames
+                .intern_with_id(named.frames.id(frame), named.frames.frame(frame));
+            self.definitions.learn(named.frames.id(frame), definition);
+        }
+        self.dictionary.modules.merge(&named.modules);
+        let mut remap = Remap::default();
+        let mut rows = 0;
+        let visited = segment.visit(blobs, &Cache::new(0), Wanted::ALL, &mut |part| {
+            remap.fit(part.dictionary);
+            rows += self.part(part, &mut remap);
+            ControlFlow::Continue(())
+        });
+        let _ = visited?;
+        match rows == segment.footer.rows {
+            true => Ok(()),
+            false => Err(StoreError::damaged(blobs.path(segment.name()), "rows are missing")),
+        }
+    }
+
+    fn part(&mut self, part: PartView<'_>, remap: &mut Remap) -> u64 {
+        let mut count = 0;
+        for held in part.windows {
+            let key = (held.profile_type.clone(), held.window);
+            let mut rows = self.rows.remove(&key).unwrap_or_default();
+            rows.reserve_exact(held.rows.len());
+            for row in &held.rows {
+                rows.push(remap.row(row, part.dictionary, &mut self.dictionary));
+            }
+            count += held.rows.len() as u64;
+            self.rows.insert(key, rows);
+        }
+        self.facts.extend_from_slice(part.facts);
+        count
+    }
+
+    /// What is to be written: rows, and what frames mean as far as `names` or the segments know.
+    /// Nothing where one dictionary cannot hold it.
+    pub fn finish(mut self, names: &Names) -> Option<Merged> {
+        let windows = self.rows.into_iter();
+        let windows =
+            windows.map(|((profile_type, window), rows)| WindowRows { window, profile_type, rows });
+        self.facts.sort_by_key(|facts| facts.window);
+        let rows = HeadRows {
+            windows: windows.collect(),
+            facts: self.facts,
+            watermarks: FxHashMap::default(),
+        };
+        let frames = (0..).map(FrameIx).zip(self.dictionary.frames.iter());
+        let known = |id: FrameId| {
+            let known = names.definitions.get(&id).or_else(|| self.definitions.get(&id));
+            known.cloned()
+        };
+        let definitions: Vec<(FrameIx, Definition)> =
+            frames.filter_map(|(ix, (id, _))| Some((ix, known(id)?))).collect();
+        let merged = Merged { dictionary: self.dictionary, definitions, rows };
+        merged.is_within_limits().then_some(merged)
+    }
+}
+
+/// What [`Merge::finish`] gives.
+#[derive(Debug)]
+pub struct Merged {
+    /// What rows refer to.
+    pub dictionary: Dictionary,
+    /// What its frames mean.
+    pub definitions: Vec<(FrameIx, Definition)>,
+    /// Rows and facts; without watermarks.
+    pub rows: HeadRows,
+}
+
+impl Merged {
+    /// Whether a decoder would take the dictionary: what is written must be read again.
+    fn is_within_limits(&self) -> bool {
+        let Dictionary { frames, nodes, labels, modules } = &self.dictionary;
+        let mut texts: FxHashSet<&Arc<str>> = FxHashSet::default();
+        let locations = self.definitions.iter().flat_map(|(_, d)| d.locations.iter());
+        texts.extend(locations.flat_map(|location| [&location.function, &location.file]));
+        let labelled = labels.iter().flat_map(LabelSet::iter);
+        texts.extend(labelled.flat_map(|(name, value)| [name, value]));
+        // Interpreted frames bring up to three texts of their own.
+        let strings =
+            texts.len() + frames.len().saturating_mul(3).min(limits::MAX_STREAM_STRINGS / 2);
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        strings < limits::MAX_STREAM_STRINGS
+            && bytes < limits::MAX_STREAM_STRING_BYTES / 2
+            && frames.len() < limits::MAX_STREAM_FRAMES
+            && nodes.len() < limits::MAX_STREAM_NODES
+            && labels.len() < limits::MAX_STREAM_LABEL_SETS
+            && modules.iter().len() < limits::MAX_STREAM_BUILDS
+    }
+}
+
+impl Remap {
+    fn fit(&mut self, from: &Dictionary) {
+        self.nodes.resize(from.nodes.len(), None);
+        self.frames.resize(from.frames.len(), None);
+        self.labels.resize(from.labels.len(), None);
+    }
+
+    fn row(&mut self, row: &SampleRow, from: &Dictionary, to: &mut Dictionary) -> SampleRow {
+        let mut label = |ix: LabelIx| {
+            *self.labels[ix.at()].get_or_insert_with(|| to.labels.intern(from.labels.get(ix)))
+        };
+        let (series, attributes) = (label(row.series), label(row.attributes));
+        SampleRow { series, attributes, node: self.node(row.node, from, to), ..*row }
+    }
+
+    fn node(&mut self, node: NodeIx, from: &Dictionary, to: &mut Dictionary) -> NodeIx {
+        let (mut missing, mut at) = (Vec::new(), node);
+        let mut new = loop {
+            if let Some(known) = self.nodes[at.at()] {
+                break known;
+            }
+            let Some(frame) = from.nodes.frame(at) else { break NodeIx::ROOT };
+            missing.push((at, frame));
+            at = from.nodes.parent(at);
+        };
+        for (node, frame) in missing.into_iter().rev() {
+            let frame = *self.frames[frame.at()].get_or_insert_with(|| {
+                to.frames.intern_with_id(from.frames.id(frame), from.frames.frame(frame))
+            });
+            new = to.nodes.child(new, frame);
+            self.nodes[node.at()] = Some(new);
+        }
+        new
+    }
+}

@@ -1,0 +1,51 @@
+//! Making a segment count: written, read back, known to the index.
+
+use super::catalogue::{Added, Change, Entry};
+use super::error::StoreError;
+use super::messages::Footer;
+use super::segment::{Segment, SegmentContent, write_segment};
+use super::shared::{Shared, count};
+use super::tenant::Tenant;
+
+/// Writes a segment, reads it back and tells the index. `uncertain` is called where it failed and
+/// the file may be there all the same.
+///
+/// # Errors
+/// When it could not be written or is not what was written.
+pub fn publish(
+    shared: &Shared,
+    tenant: &Tenant,
+    content: SegmentContent<'_>,
+    builds: Vec<String>,
+    uncertain: impl FnOnce(),
+) -> Result<Segment, StoreError> {
+    let (bytes, footer) = write_segment(content)?;
+    let name = Segment::name_of(&tenant.id, content.id);
+    let length = bytes.len() as u64;
+    let segment = Segment::of(&tenant.id, footer.clone(), length);
+    let put = shared.blobs.put_new(&name, &bytes);
+    // Read back before anything that it stands for goes.
+    if let Err(error) = put.and_then(|()| segment.verify(&*shared.blobs)) {
+        if shared.blobs.len(&name).is_ok() && shared.blobs.delete(&name).is_err() {
+            uncertain();
+        }
+        return Err(error);
+    }
+    count(&shared.disk_used, length);
+    tell_catalogue(shared, tenant, footer, length, builds);
+    Ok(segment)
+}
+
+fn tell_catalogue(
+    shared: &Shared,
+    tenant: &Tenant,
+    footer: Footer,
+    length: u64,
+    builds: Vec<String>,
+) {
+    let Some(catalogue) = shared.catalogue() else { return };
+    let change = Change::add(vec![Added { entry: Entry { footer, length }, builds }]);
+    if let Err(error) = catalogue.commit(&tenant.id, &change) {
+        tracing::error!(%error, "the index lacks a segment until the next start");
+    }
+}
