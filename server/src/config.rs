@@ -101,6 +101,10 @@ pub struct Settings {
     pub concurrent_queries: Option<usize>,
     /// MiB of debug information that are kept: [`SymbolsConfig::max_bytes`].
     pub max_symbols: Option<u64>,
+    /// How long data are kept, as `7d`; `forever` keeps them.
+    pub retain_raw: Option<String>,
+    /// Bytes that the folder's logs and segments may take, as `20GiB`.
+    pub max_disk: Option<String>,
     /// What is logged, as `info` or `stoker_server=debug,info`.
     pub log: Option<String>,
     /// `text` or `json`.
@@ -177,6 +181,8 @@ impl Settings {
             query_timeout: self.query_timeout.or(weaker.query_timeout),
             concurrent_queries: self.concurrent_queries.or(weaker.concurrent_queries),
             max_symbols: self.max_symbols.or(weaker.max_symbols),
+            retain_raw: self.retain_raw.or(weaker.retain_raw),
+            max_disk: self.max_disk.or(weaker.max_disk),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
         }
@@ -196,6 +202,14 @@ impl Settings {
         if let Some(mib) = self.max_symbols {
             symbols.max_bytes = mib.saturating_mul(1 << 20);
         }
+        let mut store = default.store;
+        if let Some(text) = &self.retain_raw {
+            let forever = text.trim() == "forever";
+            store.retain_raw = if forever { None } else { Some(positive("retain_raw", text)?) };
+        }
+        if let Some(text) = &self.max_disk {
+            store.max_disk = Some(bytes("max_disk", text)?);
+        }
         Ok(ServerConfig {
             data_dir: self.data_dir.unwrap_or(default.data_dir),
             http: self.http.unwrap_or(default.http),
@@ -205,7 +219,7 @@ impl Settings {
             limits,
             concurrent_queries: self.concurrent_queries.unwrap_or(0),
             symbols,
-            store: default.store,
+            store,
         })
     }
 }
@@ -214,8 +228,31 @@ fn positive(setting: &'static str, text: &str) -> Result<Duration, ConfigError> 
     let wrong = |message: String, hint: String| ConfigError::Value { setting, message, hint };
     let duration = time::duration(text).map_err(|error| wrong(error.message, error.hint))?;
     match duration.is_zero() {
-        true => Err(wrong("0 would refuse every query".into(), "write it like 30s".into())),
+        true => Err(wrong("it must be more than 0".into(), "write it like 30s or 7d".into())),
         false => Ok(duration),
+    }
+}
+
+/// The least that a quota may be: a log of the usual size and the segment that it becomes.
+const MIN_DISK_BYTES: u64 = 256 << 20;
+
+/// Reads a number of bytes, as `500MiB`, `20GiB`, `1TiB`; a bare number is bytes.
+fn bytes(setting: &'static str, text: &str) -> Result<u64, ConfigError> {
+    const UNITS: [(&str, u32); 7] =
+        [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("K", 10), ("M", 20), ("G", 30)];
+    let trimmed = text.trim();
+    let unit = UNITS.iter().find_map(|(unit, shift)| Some((trimmed.strip_suffix(unit)?, *shift)));
+    let (number, shift) = unit.unwrap_or((trimmed, 0));
+    let number: Option<u64> = number.trim().parse().ok();
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    let wrong = |message: String| {
+        let hint = "write it like 20GiB, at least 256MiB".to_owned();
+        ConfigError::Value { setting, message, hint }
+    };
+    match bytes {
+        None => Err(wrong(format!("{text:?} is no number of bytes"))),
+        Some(bytes) if bytes < MIN_DISK_BYTES => Err(wrong(format!("{text:?} is too little"))),
+        Some(bytes) => Ok(bytes),
     }
 }
 
@@ -250,6 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn retention_and_quota_are_read() {
+        let config = |retain: &str, disk: &str| {
+            let (retain_raw, max_disk) = (Some(retain.into()), Some(disk.into()));
+            let settings = Settings { retain_raw, max_disk, ..Settings::default() };
+            settings.into_config().map(|config| (config.store.retain_raw, config.store.max_disk))
+        };
+        let day = Duration::from_secs(24 * 3600);
+        assert_eq!(config("2d", "1GiB").unwrap(), (Some(2 * day), Some(1 << 30)));
+        assert_eq!(config("forever", "300M").unwrap(), (None, Some(300 << 20)));
+        assert_eq!(Settings::default().into_config().unwrap().store.retain_raw, Some(7 * day));
+        for (retain, disk, wanted) in [
+            ("0s", "1GiB", "retain_raw: it must be more than 0"),
+            ("soon", "1GiB", "retain_raw: \"soon\" is no duration"),
+            ("1d", "1MiB", "max_disk: \"1MiB\" is too little; write it like 20GiB"),
+            ("1d", "much", "max_disk: \"much\" is no number of bytes"),
+            ("1d", "99999999999TiB", "max_disk: \"99999999999TiB\" is no number of bytes"),
+        ] {
+            let error = config(retain, disk).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, wanted) in [
             ("http = 1", "the configuration FILE is wrong: line 1: "),
@@ -261,6 +321,6 @@ mod tests {
         }
         let zero = Settings { query_timeout: Some("0s".into()), ..Settings::default() };
         let error = zero.into_config().unwrap_err().to_string();
-        assert!(error.contains("query_timeout: 0 would refuse"), "{error}");
+        assert!(error.contains("query_timeout: it must be more than 0"), "{error}");
     }
 }

@@ -48,6 +48,14 @@ struct Args {
     /// were used longest ago. 0 takes none [default: 4096]
     #[arg(long, env = "STOKER_MAX_SYMBOLS", value_name = "MIB")]
     max_symbols: Option<u64>,
+    /// How long profiles are kept; `forever` keeps them until the disk's share is used up
+    /// [default: 7d]
+    #[arg(long, env = "STOKER_RETAIN_RAW", value_name = "DURATION")]
+    retain_raw: Option<String>,
+    /// How much disk logs and segments may take, such as 20GiB; the oldest go first
+    /// [default: no limit]
+    #[arg(long, env = "STOKER_MAX_DISK", value_name = "BYTES")]
+    max_disk: Option<String>,
     /// What is logged: a level, or targets with levels [default: info]
     #[arg(long, env = "STOKER_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -79,6 +87,8 @@ impl Args {
             query_timeout: self.query_timeout,
             concurrent_queries: self.concurrent_queries,
             max_symbols: self.max_symbols,
+            retain_raw: self.retain_raw,
+            max_disk: self.max_disk,
             log: self.log,
             log_format: self.log_format,
         };

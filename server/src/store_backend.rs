@@ -18,7 +18,7 @@ pub(crate) struct StoreBackend {
 type Read = fn(&StoreMetrics) -> u64;
 
 /// What the store counts, in the order of `docs/operations.md`.
-const METRICS: [(&str, MetricKind, &str, Read); 15] = {
+const METRICS: [(&str, MetricKind, &str, Read); 20] = {
     use MetricKind::{Counter, Gauge};
     [
         ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
@@ -54,6 +54,23 @@ const METRICS: [(&str, MetricKind, &str, Read); 15] = {
             "Damaged files that were set aside when the store was opened",
             |m| m.set_aside,
         ),
+        ("store_merges", Counter, "Times that small segments were merged into one", |m| {
+            m.compactions
+        }),
+        (
+            "store_segments_expired",
+            Counter,
+            "Segments that were removed: too old, or the disk's share was used up",
+            |m| m.segments_expired,
+        ),
+        ("store_rows_expired", Counter, "Their rows", |m| m.rows_expired),
+        (
+            "store_maintenance_failures",
+            Counter,
+            "Attempts to merge or remove segments that failed; nothing is lost by that",
+            |m| m.maintenance_failures,
+        ),
+        ("store_disk_used_bytes", Gauge, "Bytes of logs and segments", |m| m.disk_used_bytes),
         ("store_definitions", Gauge, "Frames that have a name", |m| m.definitions),
     ]
 };

@@ -15,6 +15,8 @@ pub enum RefusalCode {
     Malformed,
     /// A batch is from the future.
     Future,
+    /// A batch is older than data are kept.
+    BeyondRetention,
     /// A label explosion.
     TooManySeries,
     /// The store can take nothing now.
@@ -23,12 +25,13 @@ pub enum RefusalCode {
 
 impl RefusalCode {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BadHello,
         Self::UnknownId,
         Self::TooLarge,
         Self::Malformed,
         Self::Future,
+        Self::BeyondRetention,
         Self::TooManySeries,
         Self::Busy,
     ];
@@ -42,6 +45,7 @@ impl RefusalCode {
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
             Self::Future => "from_the_future",
+            Self::BeyondRetention => "beyond_retention",
             Self::TooManySeries => "too_many_series",
             Self::Busy => "busy",
         }

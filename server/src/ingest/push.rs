@@ -289,6 +289,10 @@ fn store_answer(sequence: u64, error: &StoreError) -> End {
             let hint = "a label has too many values: make it an attribute";
             refused(sequence, RefusalCode::TooManySeries, error.to_string(), hint)
         }
+        StoreError::BeyondRetention { .. } => {
+            let hint = "the server keeps less than the agent's spool: --retain-raw";
+            refused(sequence, RefusalCode::BeyondRetention, error.to_string(), hint)
+        }
         StoreError::Closed => End::Status(Status::unavailable("the server is stopping")),
         _ => {
             tracing::error!(%error, sequence, "a batch could not be stored; the agent keeps it");

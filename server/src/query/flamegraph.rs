@@ -30,6 +30,9 @@ pub struct FlameGraph {
     pub samples: u64,
     /// Samples that the selected hosts lost.
     pub lost_samples: u64,
+    /// What is missing from the answer, a sentence for each; absent where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Boxes before the smallest were summed up.
     pub nodes_before_pruning: usize,
     /// Names of functions.
@@ -146,6 +149,7 @@ pub fn flamegraph_around(
         total: folded.profile.total(),
         samples: folded.profile.samples(),
         lost_samples: folded.stats.lost_samples,
+        warnings: folded.warnings.clone(),
         nodes_before_pruning: tree.len(),
         names,
         modules,

@@ -25,6 +25,8 @@ pub struct Folded {
     pub modules: ModuleMap,
     /// What was read.
     pub stats: ScanStats,
+    /// What could not be read, a sentence for each.
+    pub warnings: Vec<String>,
 }
 
 /// Sums what `query` selects by stack. With `group_by` each stack stands below a frame for its value
@@ -47,7 +49,9 @@ pub fn fold(
         max_nodes: engine.limits.max_nodes,
     };
     let stats = scan(engine, query, &mut sink)?;
-    let mut folded = Folded { profile: sink.profile, modules: ModuleMap::default(), stats };
+    let warnings = engine.parts.missing(query.range);
+    let modules = ModuleMap::default();
+    let mut folded = Folded { profile: sink.profile, modules, stats, warnings };
     engine.parts.names(&mut |names| folded.learn(names));
     folded.learn_late(engine);
     engine.progress.check()?;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use stoker_dag::{Definition, Frame, FrameId, ProfileType};
+use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
 use crate::store::{Names, PartView, Store, StoreError, TenantId, TimeRange};
 
@@ -20,6 +20,26 @@ pub trait Parts: Send + Sync {
         profile_type: Option<&ProfileType>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError>;
+
+    /// As [`Self::visit`]; what has no row of a series that `series` accepts may be left out. Rows of
+    /// other series may come all the same.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    fn visit_series(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        _series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.visit(range, profile_type, visit)
+    }
+
+    /// What is known to be missing in a range, a sentence for each.
+    fn missing(&self, _range: TimeRange) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Calls `read` once with what is known of frames and builds.
     fn names(&self, read: &mut dyn FnMut(&Names));
@@ -52,6 +72,21 @@ impl Parts for TenantParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.store.visit(&self.tenant, range, profile_type, visit)
+    }
+
+    fn visit_series(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.store.visit_series(&self.tenant, range, profile_type, Some(series), visit)
+    }
+
+    fn missing(&self, range: TimeRange) -> Vec<String> {
+        let losses = self.store.losses(&self.tenant, range);
+        losses.iter().map(|loss| format!("data are missing: {loss}")).collect()
     }
 
     fn names(&self, read: &mut dyn FnMut(&Names)) {

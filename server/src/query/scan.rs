@@ -3,6 +3,7 @@
 //! Labels are matched once per pair of (series, attributes) and part, never per row. A query that
 //! selects nothing although there are rows is told when that is because a label does not exist.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -66,13 +67,25 @@ pub(super) fn scan(
     };
     let mut failure = None;
     let profile_type = query.selector.profile_type.as_ref();
-    engine.parts.visit(query.range, profile_type, &mut |part| match scan.part(part, sink) {
+    // Names of series that are left out count as known all the same.
+    let left_out = RefCell::new(BTreeSet::new());
+    let may_be_wanted = |series: &LabelSet| {
+        let accepted = query.selector.may_accept(series);
+        if !accepted {
+            let mut names = left_out.borrow_mut();
+            names.extend(series.iter().map(|(name, _)| Arc::clone(name)));
+        }
+        accepted
+    };
+    let visit = &mut |part: PartView<'_>| match scan.part(part, sink) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             failure = Some(error);
             ControlFlow::Break(())
         }
-    })?;
+    };
+    engine.parts.visit_series(query.range, profile_type, &may_be_wanted, visit)?;
+    scan.names.extend(left_out.into_inner());
     match failure {
         Some(error) => Err(error),
         None => scan.finish(),
@@ -180,7 +193,8 @@ impl Scan<'_> {
     }
 
     fn finish(self) -> Result<ScanStats, QueryError> {
-        if self.stats.rows_read == 0 || self.stats.rows_selected > 0 {
+        let saw_nothing = self.stats.rows_read == 0 && self.names.is_empty();
+        if saw_nothing || self.stats.rows_selected > 0 {
             return Ok(self.stats);
         }
         let wants_a_value = |op| matches!(op, MatchOp::Equal | MatchOp::Regex);

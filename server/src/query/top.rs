@@ -82,6 +82,9 @@ pub struct Top {
     pub samples: u64,
     /// Samples that the selected hosts lost.
     pub lost_samples: u64,
+    /// What is missing from the answer, a sentence for each; absent where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Rows before `limit`.
     pub rows_total: usize,
     /// In order of falling self, then total, then name.
@@ -113,6 +116,7 @@ pub fn top(engine: Engine<'_>, query: &Query, by: TopBy, limit: usize) -> Result
         total: table.total,
         samples: table.samples,
         lost_samples: table.lost_samples,
+        warnings: engine.parts.missing(query.range),
         rows_total,
         rows: table.rows.into_iter().take(kept).collect(),
     })

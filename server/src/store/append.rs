@@ -65,6 +65,7 @@ impl Store {
         rebase: &mut StreamRebase,
     ) -> Result<InLine, StoreError> {
         let tenant = self.shared().tenant(tenant)?;
+        self.shared().check_age(body)?;
         let room = wait_for_room(self.shared(), &tenant, body).await?;
         let mut room = Some(room);
         loop {
@@ -139,6 +140,7 @@ async fn wait_for_room(
     tenant: &Tenant,
     body: &BatchBody,
 ) -> Result<OwnedSemaphorePermit, StoreError> {
+    shared.check_quota()?;
     let limit = shared.config.max_queued_bytes;
     // What a batch takes while it waits, most of it rows; a huge one waits for all the room.
     let bytes = u32::try_from(body.row_count().saturating_mul(64) + 4096).unwrap_or(limit);

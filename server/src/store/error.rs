@@ -79,6 +79,25 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// The batch would be removed as soon as it was stored.
+    #[error(
+        "the batch is {age_s} s old, and data are kept for {retain_s} s (--retain-raw): it was not \
+         stored"
+    )]
+    BeyondRetention {
+        /// How long ago it began.
+        age_s: u64,
+        /// How long data are kept.
+        retain_s: u64,
+    },
+    /// The disk's share is used up by what cannot be removed.
+    #[error("the store uses {used} bytes of the {max} that it may (--max-disk)")]
+    Full {
+        /// Bytes in use.
+        used: u64,
+        /// Bytes that may be.
+        max: u64,
+    },
     /// Sealing cannot keep up, or the disk cannot take more.
     #[error("the store cannot take more now: {waiting} logs wait to be sealed")]
     Busy {

@@ -13,7 +13,7 @@ use stoker_dag::{UnixNanos, WINDOW_NS};
 use super::compact::supersede;
 use super::error::StoreError;
 use super::merge::Merge;
-use super::segment::Segment;
+use super::segment::{BlockKind, Segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -36,7 +36,8 @@ pub fn expire(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<(), St
 
 /// Whether a segment has nothing but what it stands for.
 fn is_marker(segment: &Segment) -> bool {
-    segment.footer.last_window == 0
+    let nothing = [BlockKind::Names.code(), BlockKind::Stacks.code()];
+    segment.footer.blocks.iter().all(|block| nothing.contains(&block.kind))
 }
 
 /// Removes the oldest segments of all tenants until the quota is kept, and says how much is used.

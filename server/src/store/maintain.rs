@@ -3,14 +3,14 @@
 //! that it never takes more than half a CPU or half of the disk's time.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use stoker_dag::UnixNanos;
 
 use super::compact::compact;
 use super::error::StoreError;
 use super::expire::{expire, keep_quota};
-use super::shared::{Shared, count};
+use super::shared::{Shared, count, now};
 
 /// Works until the sender is gone.
 pub fn run(shared: &Shared, stop: &Receiver<()>) {
@@ -21,7 +21,7 @@ pub fn run(shared: &Shared, stop: &Receiver<()>) {
         }
         loop {
             let start = Instant::now();
-            if !pass(shared, now()) || stop.recv_timeout(start.elapsed()).is_ok() {
+            if !pass(shared, UnixNanos(now())) || stop.recv_timeout(start.elapsed()).is_ok() {
                 break;
             }
             if shared.is_closed() {
@@ -29,11 +29,6 @@ pub fn run(shared: &Shared, stop: &Receiver<()>) {
             }
         }
     }
-}
-
-fn now() -> UnixNanos {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
-    UnixNanos(u64::try_from(now).unwrap_or(u64::MAX))
 }
 
 /// Does what is due, at most one merge for each tenant; says whether there may be more to do.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use stoker_wire::BatchBody;
 use tokio::sync::{Notify, Semaphore};
 
 use super::api::{StoreConfig, StoreMetrics, TenantId};
@@ -53,8 +54,7 @@ pub struct Ids(AtomicU64);
 impl Ids {
     /// An id that no file has or had.
     pub fn next(&self) -> u64 {
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        let clock = u64::try_from(clock).unwrap_or(0);
+        let clock = now();
         let next = |last: u64| Some(clock.max(last + 1));
         let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let (Ok(last) | Err(last)) = last;
@@ -65,6 +65,12 @@ impl Ids {
     pub fn seen(&self, id: u64) {
         self.0.fetch_max(id, Ordering::Relaxed);
     }
+}
+
+/// The wall clock, in Unix nanoseconds.
+pub fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    u64::try_from(now).unwrap_or(u64::MAX)
 }
 
 /// What is counted; described in [`StoreMetrics`].
@@ -156,6 +162,26 @@ impl Shared {
     pub fn release(&self) {
         self.catalogue.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// An error for a batch that is older than data are kept.
+    pub fn check_age(&self, body: &BatchBody) -> Result<(), StoreError> {
+        let Some(retain) = self.config.retain_raw else { return Ok(()) };
+        let age = now().saturating_sub(body.start.0);
+        if u128::from(age) < retain.as_nanos() {
+            return Ok(());
+        }
+        let (age_s, retain_s) = (age / 1_000_000_000, retain.as_secs());
+        Err(StoreError::BeyondRetention { age_s, retain_s })
+    }
+
+    /// An error where the disk's share is used up.
+    pub fn check_quota(&self) -> Result<(), StoreError> {
+        let used = self.disk_used.load(Ordering::Relaxed);
+        match self.config.max_disk {
+            Some(max) if used >= max => Err(StoreError::Full { used, max }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether appends are refused.

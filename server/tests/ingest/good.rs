@@ -153,7 +153,8 @@ async fn agents_are_known_by_what_they_said() {
     let mut agent = Agent::connect(&server, 1).await;
     let _other = Agent::connect(&server, 2).await;
     // Old data are taken: spools and imports may be old.
-    let old = agent.encode(1, stoker_dag::UnixNanos(0), 5);
+    let six_days_ago = stoker_dag::UnixNanos(now().0 - 6 * 24 * 3_600_000_000_000);
+    let old = agent.encode(1, six_days_ago.window_start(), 5);
     agent.send(Out::Batch(old)).await;
     agent.acked(1).await;
     agent.batch(2, 5).await;

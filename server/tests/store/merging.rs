@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stoker_dag::{UnixNanos, WINDOW_NS};
-use stoker_server::store::{Appended, Store, StoreConfig, TenantId, TimeRange};
+use stoker_server::store::{Appended, Store, StoreConfig, StoreError, TenantId, TimeRange};
 
 use crate::files::{config, crash_copy, files, folder, open};
 use crate::model::{Agent, Content, EPOCH, some_rows};
@@ -163,6 +163,26 @@ async fn the_oldest_goes_where_the_disk_is_used_up() {
     model.rows.retain(|(window, ..), _| *window > EPOCH);
     model.taken.retain(|(window, _), _| *window > EPOCH);
     assert_eq!(Content::of(&store), model, "the oldest went and no other");
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused() {
+    let dir = folder();
+    let settings = StoreConfig { max_disk: Some(600), ..config(dir.path()) };
+    let store = Store::open(settings).unwrap();
+    let (mut agent, mut model) = (Agent::new(1), Content::default());
+    let body = agent.batch(0, &some_rows(1));
+    agent.send(&store, &mut model, body).await;
+    let body = agent.batch(1, &some_rows(1));
+    let error = agent.append(&store, &body).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full { used: 600.., max: 600 }), "{error}");
+    assert_eq!(Content::of(&store), model, "what is there stays readable");
+    drop(store);
+    let retain_raw = Some(Duration::from_secs(3600));
+    let store = Store::open(StoreConfig { retain_raw, ..config(dir.path()) }).unwrap();
+    agent.reconnect();
+    let error = agent.append(&store, &body).await.unwrap_err();
+    assert!(matches!(error, StoreError::BeyondRetention { .. }), "{error}");
 }
 
 #[tokio::test]

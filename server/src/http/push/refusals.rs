@@ -39,6 +39,13 @@ pub(super) fn not_stored(error: &StoreError) -> ApiError {
         StoreError::TooManySeries { .. } => {
             (StatusCode::BAD_REQUEST, "too_many_series", "use fewer distinct labels")
         }
+        StoreError::BeyondRetention { .. } => {
+            let hint = "keep data for longer: --retain-raw";
+            (StatusCode::BAD_REQUEST, "beyond_retention", hint)
+        }
+        StoreError::Full { .. } => {
+            (StatusCode::INSUFFICIENT_STORAGE, "disk_full", "give the server more: --max-disk")
+        }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "busy", "push it again in a moment"),
     };
     ApiError::new(status, code, error.to_string(), hint)

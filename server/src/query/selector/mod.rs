@@ -163,6 +163,18 @@ impl Selector {
     }
 }
 
+impl Selector {
+    /// Whether rows of a series may be accepted, whatever their attributes are.
+    #[must_use]
+    pub fn may_accept(&self, series: &LabelSet) -> bool {
+        let refuses = |matcher: &Matcher| match series.get(matcher.name()) {
+            "" => false,
+            value => !matcher.accepts(value),
+        };
+        !self.matchers.iter().any(refuses)
+    }
+}
+
 /// The value of a label of a row: the series' own, else the attributes'; empty where neither has it.
 #[must_use]
 pub fn value_of<'a>(name: &str, series: &'a LabelSet, attributes: &'a LabelSet) -> &'a str {
