@@ -2,21 +2,27 @@
 //!
 //! Why so little happens here: this code runs in an interrupt, on every CPU, up to thousands of
 //! times a second, beside somebody's production load. It decides whether the interrupted task is
-//! wanted, copies its two stacks, and hands one record to a ring buffer. Names, mappings and
+//! wanted, walks its two stacks, and hands one record to a ring buffer. Names, mappings and
 //! counting belong to the agent.
 //!
 //! Promises: nothing is pinned, so everything goes when the agent's file descriptors close, however
 //! it dies. No per-sample wake-up. Each firing ends in exactly one counter (`maps::count`).
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 #[cfg(feature = "measure")]
 mod cost;
 mod maps;
 mod sample;
 mod target;
+mod unwind;
 
-use aya_ebpf::{macros::perf_event, programs::PerfEventContext};
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
+    macros::{perf_event, raw_tracepoint},
+    programs::{PerfEventContext, RawTracePointContext},
+};
 
 /// Takes one sample into the ring buffer. The value returned says to the kernel that no record is
 /// to be written to the perf event's own buffer, of which there is none.
@@ -30,6 +36,15 @@ pub fn stoker_sample(ctx: PerfEventContext) -> u32 {
     if _sent {
         cost::record(started_ns);
     }
+    0
+}
+
+/// Forgets what is loaded for a process that now runs another program, at once: until the agent has
+/// heard of it, its stacks would be walked by the tables of the program before.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn stoker_exec(_ctx: RawTracePointContext) -> i32 {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let _not_loaded = maps::PROCESSES.remove(tgid);
     0
 }
 

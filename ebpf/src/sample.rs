@@ -12,22 +12,28 @@ use aya_ebpf::{
     programs::PerfEventContext,
 };
 use stoker_ebpf_abi::{Config, FRAMES_MAX, SampleHeader, flags};
+use stoker_unwind::Outcome;
 
 use crate::{
     maps::{CONFIG, SAMPLES, SCRATCH, count},
     target,
+    unwind::{self, Walked},
 };
 
 const STACK_BYTES: u32 = (FRAMES_MAX * 8) as u32;
 const HEADER_WORDS: usize = SampleHeader::BYTES / 8;
 const RECORD_WORDS_MAX: usize = HEADER_WORDS + 2 * FRAMES_MAX;
 
-/// A record under construction. Two frames more than a record holds, so that the bounds which the
-/// verifier derives from masks lie inside.
+/// Frames of a record under construction. Two more than a record holds, so that the bounds which
+/// the verifier derives from masks lie inside.
+pub type Frames = [u64; 2 * (FRAMES_MAX + 1)];
+
+/// A record under construction, and what the unwinder needs beside it.
 #[repr(C)]
 pub struct Scratch {
     header: SampleHeader,
-    frames: [u64; 2 * (FRAMES_MAX + 1)],
+    pub frames: Frames,
+    pub walk: unwind::Walk,
 }
 
 /// Who is running.
@@ -40,13 +46,15 @@ pub struct Task {
 #[inline(always)]
 pub fn take(ctx: &PerfEventContext) -> bool {
     let Some((config, task)) = admit() else { return false };
+    // Before anything here refers to the scratch memory, which the walk writes to as well.
+    let walked = if config.unwind == 0 { None } else { unwind::user_stack(task.tgid) };
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
         count(|counters| &mut counters.lost);
         return false;
     };
     // SAFETY: this CPU's slot, used by this program alone (see `maps::count`).
     let scratch = unsafe { &mut *scratch };
-    let words = fill(ctx, config, &task, scratch);
+    let words = fill(ctx, config, &task, walked, scratch);
     let sent = send(scratch, words);
     if sent {
         count(|counters| &mut counters.taken);
@@ -78,10 +86,19 @@ pub fn admit() -> Option<(&'static Config, Task)> {
 
 /// Writes the record and returns its length in words.
 #[inline(always)]
-fn fill(ctx: &PerfEventContext, config: &Config, task: &Task, scratch: &mut Scratch) -> usize {
+fn fill(
+    ctx: &PerfEventContext,
+    config: &Config,
+    task: &Task,
+    walked: Option<Walked>,
+    scratch: &mut Scratch,
+) -> usize {
     // SAFETY: the helper reads a clock.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    let (user, user_flags) = stack(ctx, config, &mut scratch.frames, 0, Side::User);
+    let (user, user_flags, unwind) = match walked {
+        Some(walked) => walked.described(),
+        None => by_frame_pointers(ctx, config, &mut scratch.frames),
+    };
     let (kernel, kernel_flags) = if in_user_mode(ctx) {
         (0, 0)
     } else {
@@ -101,10 +118,21 @@ fn fill(ctx: &PerfEventContext, config: &Config, task: &Task, scratch: &mut Scra
         user_frames: user as u16,
         kernel_frames: kernel as u16,
         flags: user_flags | kernel_flags,
-        reserved: 0,
+        unwind,
         comm: bpf_get_current_comm().unwrap_or_default(),
     };
     HEADER_WORDS + user + kernel
+}
+
+/// The user stack by frame pointers: number of frames, flags to set, what became of it.
+#[inline(always)]
+fn by_frame_pointers(
+    ctx: &PerfEventContext,
+    config: &Config,
+    frames: &mut Frames,
+) -> (usize, u32, u32) {
+    let (user, user_flags) = stack(ctx, config, frames, 0, Side::User);
+    (user, user_flags, SampleHeader::unwind_word(Outcome::FramePointers.code(), 0))
 }
 
 /// True where the interrupt caught the task in user mode, which makes its kernel stack empty.
@@ -143,7 +171,7 @@ impl Side {
 fn stack(
     ctx: &PerfEventContext,
     config: &Config,
-    frames: &mut [u64; 2 * (FRAMES_MAX + 1)],
+    frames: &mut Frames,
     at: usize,
     side: Side,
 ) -> (usize, u32) {

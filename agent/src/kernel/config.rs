@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::event::Target;
 
+/// Memory for the pages of unwinding tables unless told otherwise: some seven million rows.
+pub const DEFAULT_UNWIND_BYTES: u64 = 32 << 20;
+
 /// What to sample and how.
 #[derive(Clone, Debug)]
 pub struct SamplerConfig {
@@ -17,6 +20,9 @@ pub struct SamplerConfig {
     /// Memory for samples between two drains, rounded up to a power of two; `None` for 256 KiB per
     /// CPU, between 1 and 16 MiB.
     pub ring_bytes: Option<u32>,
+    /// Memory for the pages of unwinding tables, in the kernel; 0 for unwinding by frame pointers
+    /// only.
+    pub unwind_bytes: u64,
     /// How long an event is held back, so that older ones can still go before it.
     pub merge_delay: Duration,
     /// Count stacks in the kernel instead of sending them; needs a measuring build.
@@ -31,6 +37,7 @@ impl Default for SamplerConfig {
             target: Target::All,
             follow_children: true,
             ring_bytes: None,
+            unwind_bytes: DEFAULT_UNWIND_BYTES,
             merge_delay: Duration::from_millis(10),
             count_in_kernel: false,
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use stoker_ebpf_abi::{COMM_LEN, flags};
+use stoker_unwind::Outcome;
 
 /// What makes the CPUs take samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,10 @@ pub struct Sample<'a> {
     pub comm: Comm,
     /// What may be wrong with the stacks.
     pub flags: SampleFlags,
+    /// How far the user stack could be followed.
+    pub outcome: Outcome,
+    /// Whether a frame of the user stack was found by a frame pointer that no table vouches for.
+    pub guessed: bool,
     /// The user stack.
     pub user: &'a [u64],
     /// The kernel stack.

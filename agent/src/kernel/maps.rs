@@ -93,7 +93,8 @@ impl Maps {
     }
 }
 
-fn typed<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError>
+/// A map of the object by its name.
+pub(super) fn typed<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError>
 where
     M: TryFrom<aya::maps::Map, Error = MapError>,
 {

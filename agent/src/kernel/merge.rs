@@ -5,6 +5,7 @@
 //! expresses as a cutoff. What comes later than that all the same is delivered late, and counted.
 
 use stoker_ebpf_abi::SampleHeader;
+use stoker_unwind::Outcome;
 
 use super::{
     event::{Comm, KernelEvent, Sample, SampleFlags},
@@ -119,6 +120,8 @@ fn sample<'a>(header: &SampleHeader, frames: &'a [u64], at: usize) -> Sample<'a>
         cpu: header.cpu,
         comm: Comm(header.comm),
         flags: SampleFlags(header.flags),
+        outcome: Outcome::from_code(header.outcome()).unwrap_or(Outcome::Broken),
+        guessed: header.guessed() != 0,
         user: frames.get(at..user_end).unwrap_or_default(),
         kernel: frames.get(user_end..kernel_end).unwrap_or_default(),
     }

@@ -33,8 +33,9 @@ mod ring;
 mod sampler;
 mod stats;
 mod target;
+mod unwind;
 
-pub use config::SamplerConfig;
+pub use config::{DEFAULT_UNWIND_BYTES, SamplerConfig};
 pub use cost::CostHistogram;
 pub use error::KernelError;
 pub use event::{
@@ -44,3 +45,4 @@ pub use own::{OwnConfig, OwnSampler, OwnStart};
 pub use preflight::{Check, frequency as check_frequency, likely_source, preflight};
 pub use sampler::Sampler;
 pub use stats::SamplerStats;
+pub use unwind::{UnwindMaps, UnwindRoom};

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::{Ebpf, programs::ProgramFd};
-use stoker_ebpf_abi::{Counters, names};
+use stoker_ebpf_abi::{Config, Counters, names};
 
 use super::{
     children::Children,
@@ -20,6 +20,7 @@ use super::{
     process_events::ProcessEvents,
     stats::SamplerStats,
     target,
+    unwind::{UnwindMaps, UnwindRoom},
 };
 
 /// A running sampler. Dropping it detaches everything.
@@ -29,6 +30,7 @@ pub struct Sampler {
     merge_delay_ns: u64,
     running: bool,
     maps: Maps,
+    unwind: UnwindMaps,
     merger: Merger,
     processes: ProcessEvents,
     children: Option<Children>,
@@ -55,22 +57,26 @@ impl Sampler {
     pub fn start(config: &SamplerConfig) -> Result<Self, KernelError> {
         preflight::require()?;
         preflight::frequency(config.frequency_hz)?;
-        let settings = target::config(&config.target)?;
+        let unwind = u32::from(config.unwind_bytes > 0);
+        let settings = Config { unwind, ..target::config(&config.target)? };
+        let room = UnwindRoom::within(config.unwind_bytes);
         let cpus = cpus::online()?;
         let ring_bytes = ring_bytes(config.ring_bytes, cpus.len());
-        let mut ebpf = object::load(program(config), settings.target, ring_bytes)?;
+        let mut ebpf = object::load(program(config), settings.target, ring_bytes, room)?;
         let mut maps = Maps::take(&mut ebpf, settings)?;
+        let unwind = UnwindMaps::take(&mut ebpf, room)?;
         let children = start_pids(config, &mut maps)?;
         let source = best_source(&cpus, config.frequency_hz)?;
         let sampling = attach(&mut ebpf, config, source, &cpus)?;
         let processes = ProcessEvents::open(&cpus)?;
-        let ring_bytes = u64::from(ring_bytes) + processes.ring_bytes();
+        let ring_bytes = u64::from(ring_bytes) + processes.ring_bytes() + room.bytes();
         let mut sampler = Self {
             source,
             frequency_hz: config.frequency_hz,
             merge_delay_ns: u64::try_from(config.merge_delay.as_nanos()).unwrap_or(u64::MAX),
             running: false,
             maps,
+            unwind,
             merger: Merger::default(),
             processes,
             children,
@@ -228,7 +234,12 @@ impl Sampler {
         line.trim().parse().ok().filter(|&ns| ns > 0)
     }
 
-    /// Memory of the rings that the kernel writes to, in bytes.
+    /// The maps that say how user stacks are to be unwound.
+    pub fn unwind_maps(&mut self) -> &mut UnwindMaps {
+        &mut self.unwind
+    }
+
+    /// Memory of the rings that the kernel writes to, and of unwinding tables, in bytes.
     #[must_use]
     pub fn ring_bytes(&self) -> u64 {
         self.ring_bytes

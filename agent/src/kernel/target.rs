@@ -15,14 +15,15 @@ const MAX_STACK: &str = "/proc/sys/kernel/perf_event_max_stack";
 /// The programs' configuration for a target.
 pub fn config(wanted: &Target) -> Result<Config, KernelError> {
     let frames_limit = frames_limit();
+    let config = Config { frames_limit, ..Config::default() };
     Ok(match wanted {
-        Target::All => Config { target: target::ALL, frames_limit, cgroup_id: 0 },
+        Target::All => Config { target: target::ALL, ..config },
         Target::Pids(pids) => {
             check_count(pids.len())?;
-            Config { target: target::PIDS, frames_limit, cgroup_id: 0 }
+            Config { target: target::PIDS, ..config }
         }
         Target::Cgroup(path) => {
-            Config { target: target::CGROUP, frames_limit, cgroup_id: cgroup_id(path)? }
+            Config { target: target::CGROUP, cgroup_id: cgroup_id(path)?, ..config }
         }
     })
 }

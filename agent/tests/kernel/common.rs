@@ -200,15 +200,29 @@ pub fn while_doing(config: &SamplerConfig, work: impl FnOnce() + Send) -> Record
     sampler.stop().unwrap();
     sampler.drain(&mut |event| recording.take(&event));
     recording.stats = sampler.stats().unwrap();
-    recording.program_runs = program_ids(std::process::id()).values().sum();
+    recording.program_runs = sampling_runs(std::process::id());
     recording
+}
+
+/// How often the programs of a process ran that take samples.
+fn sampling_runs(pid: u32) -> u64 {
+    const PERF_EVENT: u32 = 7;
+    let of = |text: &String| number::<u32>(text, "prog_type:") == Some(PERF_EVENT);
+    let texts = fdinfo(pid).filter(of);
+    let runs: HashMap<u32, u64> = texts
+        .filter_map(|text| Some((number(&text, "prog_id:")?, number(&text, "run_cnt:")?)))
+        .collect();
+    runs.values().sum()
+}
+
+fn fdinfo(pid: u32) -> impl Iterator<Item = String> {
+    let folder = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten();
+    folder.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
 }
 
 /// The BPF programs that a process holds, and how often each ran (where the kernel counts that).
 pub fn program_ids(pid: u32) -> HashMap<u32, u64> {
-    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return HashMap::new() };
-    let texts = folder.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
-    texts
+    fdinfo(pid)
         .filter_map(|text| Some((number(&text, "prog_id:")?, number(&text, "run_cnt:")?)))
         .collect()
 }

@@ -10,9 +10,14 @@
 
 mod counters;
 mod sample;
+mod unwind;
 
 pub use counters::{Counters, cost_bucket};
 pub use sample::{SampleHeader, flags};
+pub use unwind::{
+    MAPPING_PAGE_LEN, Mapping, PAGES_DEFAULT, Process, RULES_MAX, TABLE_PAGE_WORDS, TABLES_MAX,
+    TableSpan, UNWIND_MAPPINGS_MAX, UNWIND_PROCESSES_MAX,
+};
 
 /// Most frames kept of each of the two stacks of a sample, user and kernel.
 ///
@@ -57,6 +62,18 @@ pub mod names {
     pub const TARGET_PIDS: &str = "TARGET_PIDS";
     /// Per-CPU [`Counters`](crate::Counters).
     pub const COUNTERS: &str = "COUNTERS";
+    /// Pages of indexes and rows.
+    pub const TABLE_PAGES: &str = "TABLE_PAGES";
+    /// [`TableSpan`](crate::TableSpan) by number of table.
+    pub const TABLES: &str = "TABLES";
+    /// The machine's unwinding rules.
+    pub const RULES: &str = "RULES";
+    /// Pages of [`Mapping`](crate::Mapping)s.
+    pub const MAPPING_PAGES: &str = "MAPPING_PAGES";
+    /// [`Process`](crate::Process) by process id.
+    pub const PROCESSES: &str = "PROCESSES";
+    /// The raw tracepoint program that forgets a process which runs another program.
+    pub const EXEC: &str = "stoker_exec";
     /// Measuring builds only: per-CPU histogram of nanoseconds per sample.
     pub const COST: &str = "COST";
 }
@@ -81,9 +98,13 @@ pub struct Config {
     pub frames_limit: u32,
     /// The cgroup's id (the inode number of its folder), for [`target::CGROUP`].
     pub cgroup_id: u64,
+    /// 0: user stacks by frame pointers only, whatever is loaded.
+    pub unwind: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 16);
+const _: () = assert!(size_of::<Config>() == 24);
 const _: () = assert!(align_of::<Config>() <= 8);
 const _: () = assert!(FRAMES_MAX < u16::MAX as usize);
 // The programs mask a frame count with FRAMES_MAX, which must therefore be all ones.

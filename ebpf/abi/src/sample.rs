@@ -38,8 +38,8 @@ pub struct SampleHeader {
     pub kernel_frames: u16,
     /// Bits of [`flags`].
     pub flags: u32,
-    /// Zero. Room for what a later unwinder has to say.
-    pub reserved: u32,
+    /// What became of the user stack: see [`SampleHeader::outcome`] and [`SampleHeader::guessed`].
+    pub unwind: u32,
     /// The thread's name, padded with zeros.
     pub comm: [u8; COMM_LEN],
 }
@@ -55,6 +55,25 @@ impl SampleHeader {
     /// Size of the header, without padding.
     pub const BYTES: usize = 56;
 
+    /// The word for what became of the user stack.
+    #[must_use]
+    #[inline]
+    pub const fn unwind_word(outcome: u8, guessed: u8) -> u32 {
+        outcome as u32 | (guessed as u32) << 8
+    }
+
+    /// The code of the unwinder's outcome.
+    #[must_use]
+    pub const fn outcome(&self) -> u8 {
+        self.unwind.to_ne_bytes()[if cfg!(target_endian = "little") { 0 } else { 3 }]
+    }
+
+    /// The code of the reason for which a frame was guessed; 0 where none was.
+    #[must_use]
+    pub const fn guessed(&self) -> u8 {
+        self.unwind.to_ne_bytes()[if cfg!(target_endian = "little") { 1 } else { 2 }]
+    }
+
     /// Reads a header from the start of a record; `None` where the record is too short for it or
     /// names more frames than a record can hold.
     #[must_use]
@@ -69,7 +88,7 @@ impl SampleHeader {
             user_frames: u16::from_ne_bytes(fields.take()?),
             kernel_frames: u16::from_ne_bytes(fields.take()?),
             flags: u32::from_ne_bytes(fields.take()?),
-            reserved: u32::from_ne_bytes(fields.take()?),
+            unwind: u32::from_ne_bytes(fields.take()?),
             comm: fields.take()?,
         };
         let counts = [header.user_frames, header.kernel_frames];
