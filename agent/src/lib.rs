@@ -10,3 +10,4 @@ pub mod process;
 pub mod run;
 pub mod ship;
 pub mod symbolize;
+pub mod unwind;

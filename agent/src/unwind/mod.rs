@@ -1,0 +1,3 @@
+//! Unwinding native stacks by tables.
+
+pub mod compile;

@@ -1,0 +1,87 @@
+//! Unwinding tables of real files.
+
+#[path = "unwind/compare.rs"]
+mod compare;
+#[path = "unwind/second_reading.rs"]
+mod second_reading;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use stoker_agent::unwind::compile::Rules;
+
+use self::compare::{Comparison, compare};
+
+/// Folders that hold what a machine runs.
+const FOLDERS: [&str; 5] = ["/usr/lib", "/usr/bin", "/usr/sbin", "/usr/libexec", "/opt"];
+
+fn check(files: impl IntoIterator<Item = PathBuf>) {
+    let mut rules = Rules::default();
+    let mut all = Comparison::default();
+    for file in files {
+        compare(&file, &mut rules, &mut all);
+    }
+    #[expect(clippy::print_stdout, reason = "the numbers are what the command is run for")]
+    {
+        let Comparison { files, told, unsupported, overlapping, outside, rows, bytes, .. } = &all;
+        println!("files                        {files}");
+        println!("rows of readelf compared     {told}");
+        println!("of these not supported       {unsupported}");
+        println!("overlapping, not compared    {overlapping}");
+        println!("outside of the text          {outside}");
+        println!("differences                  {}", all.differences.len());
+        println!("rows of ours                 {rows}");
+        println!("bytes per row with the index {:.2}", *bytes as f64 / *rows as f64);
+        println!("rules                        {}", rules.as_slice().len());
+    }
+    assert!(all.files > 0 && all.told > 1000, "too little was compared: {all:?}");
+    let first: Vec<_> = all.differences.iter().take(20).collect();
+    assert!(first.is_empty(), "{first:#?}");
+}
+
+/// Files that every machine has, and this test.
+#[test]
+fn tables_say_what_readelf_says() {
+    let mut files = BTreeSet::from([std::env::current_exe().expect("this test has a file")]);
+    for file in ["/bin/sh", "/usr/bin/readelf"] {
+        files.extend(std::fs::canonicalize(file));
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("a process has mappings");
+    let mapped = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    files.extend(mapped.filter(|path| path.starts_with('/')).map(PathBuf::from));
+    for name in ["libcrypto.so.3", "libstdc++.so.6", "libm.so.6"] {
+        let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64"].map(Path::new);
+        files.extend(folders.iter().filter_map(|folder| folder.join(name).canonicalize().ok()));
+    }
+    check(files);
+}
+
+/// `cargo test --release -p stoker-agent --test unwind -- --ignored --nocapture`
+#[test]
+#[ignore = "reads every program and library of the machine, which takes minutes"]
+fn all_tables_say_what_readelf_says() {
+    let mut files = BTreeSet::new();
+    let more = std::env::var("STOKER_UNWIND_FOLDERS").unwrap_or_default();
+    let folders = FOLDERS.into_iter().chain(more.split(':').filter(|folder| !folder.is_empty()));
+    folders.for_each(|folder| collect(Path::new(folder), &mut files));
+    check(files);
+}
+
+fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => collect(&entry.path(), files),
+            Ok(kind) if kind.is_file() && is_elf(&entry.path()) => {
+                files.insert(entry.path());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_elf(file: &Path) -> bool {
+    use std::io::Read as _;
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF"
+}
