@@ -95,8 +95,9 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(b"content").expect("writes");
         let image = Image::File("aa".to_owned());
-        let roles = vec![Role::Image, Role::DebugByLink(7)];
-        let sent = Request { image, roles, debug_info: true, addresses: vec![1, 2, u64::MAX] };
+        let (path, roles) = ("/bin/a".to_owned(), vec![Role::Image, Role::Root]);
+        let sent =
+            Request { image, path, roles, debug_info: true, addresses: vec![1, 2, u64::MAX] };
         send(&here, &sent, &[&file, &file]).expect("sends");
         send(&here, &7_u32, &[]).expect("sends");
         let (received, passed) = receive::<Request>(&there).expect("receives");

@@ -1,45 +1,37 @@
 //! Names addresses with blazesym; runs in the worker only.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 
 use blazesym::MaybeDefault;
 use blazesym::symbolize::source::{Elf, Kernel, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer};
 use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
-use stoker_dag::BuildIdKind;
 
-use crate::elf::{ElfInfo, code_sections};
+use crate::known::{Known, Passed};
 use crate::paths::is_whole_path_of;
 use crate::protocol::{
-    Answer, FILE_BYTES_MAX, INLINED_MAX, Image, Meaning, NAME_BYTES_MAX, Refusal, Request, Role,
-    Spot,
+    Answer, FILE_BYTES_MAX, INLINED_MAX, Image, Meaning, NAME_BYTES_MAX, Refusal, Request, Spot,
+    Trouble,
 };
 use crate::text::clean_text;
 use crate::vdso::vdso_image;
 
 /// Most images that are open at one time; at the bound all are closed and all caches dropped.
 pub(super) const IMAGES_MAX: usize = 48;
-
-/// How much of a file is read at a time.
-const CRC_CHUNK_BYTES: usize = 256 * 1024;
+/// Where debug information that several files share is installed.
+pub(super) const DEBUG_DIRS: [&str; 2] = ["/usr/lib/debug", "/lib/debug"];
 
 /// blazesym and the files that it reads.
 pub(super) struct Namer {
     symbolizer: Symbolizer,
+    dirs: &'static [&'static str],
     images: FxHashMap<String, Known>,
-}
-
-/// An image whose files are the build that they are said to be.
-struct Known {
-    image: File,
-    /// Its debug information, where that is a file of its own.
-    debug: Option<File>,
-    code: Vec<Range<u64>>,
+    /// Since the last answer.
+    trouble: Trouble,
 }
 
 fn source(file: &File, debug_info: bool) -> Source<'static> {
@@ -49,59 +41,77 @@ fn source(file: &File, debug_info: bool) -> Source<'static> {
 }
 
 impl Namer {
-    pub(super) fn new() -> Self {
-        // A descriptor never comes to mean another file while the symbolizer lives. Where debug
-        // files may lie is for the parent to say: a name in a file must not make us open another.
-        let nowhere: Option<[PathBuf; 0]> = Some([]);
+    /// With debug information from `dirs` of this root only, which blazesym itself looks through: the
+    /// parts that several files share (`.gnu_debugaltlink`) are found there.
+    pub(super) fn new(dirs: &'static [&'static str]) -> Self {
+        // A descriptor never comes to mean another file while the symbolizer lives.
         let symbolizer =
-            Symbolizer::builder().enable_auto_reload(false).set_debug_dirs(nowhere).build();
-        Self { symbolizer, images: FxHashMap::default() }
+            Symbolizer::builder().enable_auto_reload(false).set_debug_dirs(Some(dirs)).build();
+        Self { symbolizer, dirs, images: FxHashMap::default(), trouble: Trouble::default() }
     }
 
     /// Answers `request`, whose files came along as `passed`.
     pub(super) fn answer(&mut self, request: &Request, passed: Vec<File>) -> Answer {
-        let mut files: Vec<(Role, File)> = request.roles.iter().copied().zip(passed).collect();
+        let mut passed = Passed::sorted(request, passed);
         let build_id = match &request.image {
-            Image::Kernel => return Answer::Meanings(self.kernel_meanings(&request.addresses)),
+            Image::Kernel => {
+                let meanings = self.kernel_meanings(&request.addresses);
+                return Answer::Meanings(meanings, Trouble::default());
+            }
             Image::File(build_id) => build_id,
             Image::Vdso(build_id) => {
-                files = vdso_file().map(|file| (Role::Image, file)).into_iter().collect();
+                passed = Passed { image: vdso_file(), roots: Vec::new() };
                 build_id
             }
         };
-        if let Err(refusal) = self.admit(build_id, files) {
+        if let Err(refusal) = self.admit(build_id, request, passed) {
             return Answer::Refused(refusal);
         }
         let known = &self.images[build_id];
-        Answer::Meanings(self.file_meanings(known, request))
+        let meanings = self.file_meanings(known, request);
+        Answer::Meanings(meanings, std::mem::take(&mut self.trouble))
     }
 
     /// Takes in an image if its files are the build that they are said to be.
-    fn admit(&mut self, build_id: &str, files: Vec<(Role, File)>) -> Result<(), Refusal> {
+    fn admit(&mut self, build_id: &str, request: &Request, passed: Passed) -> Result<(), Refusal> {
         if self.images.contains_key(build_id) {
             return Ok(());
         }
-        let known = Known::verified(build_id, files)?;
         if self.images.len() >= IMAGES_MAX {
-            *self = Self::new();
+            // Dropped together: what blazesym has cached goes by the descriptors' numbers.
+            *self = Self { trouble: self.trouble, ..Self::new(self.dirs) };
         }
+        let known = Known::verified(build_id, request, passed, &mut self.trouble)?;
         self.images.insert(build_id.to_owned(), known);
         Ok(())
     }
 
     fn file_meanings(&self, known: &Known, request: &Request) -> Vec<Option<Meaning>> {
         let addresses = request.addresses.as_slice();
-        let by_symbols = || self.look_up(known, &known.image, false, addresses);
         if !request.debug_info {
-            return by_symbols();
+            return self.by_symbols(known, addresses);
         }
         let with_debug_info = known.debug.as_ref().unwrap_or(&known.image);
         let mut meanings = self.look_up(known, with_debug_info, true, addresses);
         let lacks_a_path = |m: &Option<Meaning>| m.as_ref().is_none_or(Meaning::lacks_a_path);
         if meanings.iter().any(lacks_a_path) {
-            for (meaning, other) in meanings.iter_mut().zip(by_symbols()) {
-                complete(meaning, other);
-            }
+            complete(&mut meanings, self.by_symbols(known, addresses));
+        }
+        meanings
+    }
+
+    /// What symbol tables say: the debug file's first, which is the fuller one.
+    fn by_symbols(&self, known: &Known, addresses: &[u64]) -> Vec<Option<Meaning>> {
+        let mut meanings = match &known.debug {
+            Some(debug) => self.look_up(known, debug, false, addresses),
+            None => vec![None; addresses.len()],
+        };
+        let of_image = match &known.symbols {
+            Some(table) => addresses.iter().map(|&address| table.find(address)).collect(),
+            None => self.look_up(known, &known.image, false, addresses),
+        };
+        for (meaning, of_image) in meanings.iter_mut().zip(of_image) {
+            *meaning = meaning.take().or(of_image);
         }
         meanings
     }
@@ -137,54 +147,6 @@ impl Namer {
     }
 }
 
-impl Known {
-    fn verified(build_id: &str, files: Vec<(Role, File)>) -> Result<Self, Refusal> {
-        let (mut image, mut debug) = (None, None);
-        for (role, file) in files {
-            match role {
-                Role::Image => image = Some(file),
-                // One that is not what it was taken for is no loss: the next may be.
-                _ if debug.is_some() || !is_debug_file(role, &file, build_id) => {}
-                _ => debug = Some(file),
-            }
-        }
-        let image = image.ok_or(Refusal::NoFile)?;
-        let info = ElfInfo::read(&image).map_err(|_| Refusal::Unreadable)?;
-        if info.build_id.to_string() != build_id {
-            return Err(Refusal::OtherBuild);
-        }
-        let code = code_sections(&image);
-        Ok(Self { image, debug, code })
-    }
-}
-
-/// Whether a file of debug information belongs to the image that has this build id.
-fn is_debug_file(role: Role, file: &File, build_id: &str) -> bool {
-    let same_build = ElfInfo::read(file).map(|info| info.build_id);
-    match role {
-        Role::Image => false,
-        Role::DebugById => same_build.is_ok_and(|found| found.to_string() == build_id),
-        Role::DebugByLink(wanted) => {
-            let has_other = same_build.is_ok_and(|found| {
-                found.kind() == BuildIdKind::Gnu && found.to_string() != build_id
-            });
-            !has_other && crc32(file).is_ok_and(|found| found == wanted)
-        }
-    }
-}
-
-/// The CRC-32 of a whole file, as `.gnu_debuglink` has it.
-fn crc32(mut file: &File) -> std::io::Result<u32> {
-    file.rewind()?;
-    let (mut hasher, mut chunk) = (crc32fast::Hasher::new(), vec![0; CRC_CHUNK_BYTES]);
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hasher.finalize()),
-            count => hasher.update(&chunk[..count]),
-        }
-    }
-}
-
 /// Whether a symbol can be believed. One without a size is taken to reach up to the next, and so
 /// `_init` would lend its name to the whole procedure linkage table: it must lie in the section of
 /// the address.
@@ -196,17 +158,19 @@ fn is_sound(sym: &Sym<'_>, address: u64, code: &[Range<u64>]) -> bool {
 /// Adds to what debug information says what only the symbol table knows: names of functions that
 /// have no debug information, and whole paths. (Rust's `line-tables-only` and `-gmlt` leave a
 /// function no more than its last name.)
-fn complete(meaning: &mut Option<Meaning>, by_symbol: Option<Meaning>) {
-    let Some(by_symbol) = by_symbol else { return };
-    let Some(meaning) = meaning else {
-        *meaning = Some(by_symbol);
-        return;
-    };
-    let Some((outer, path)) = meaning.spots.first_mut().zip(by_symbol.spots.first()) else {
-        return;
-    };
-    if is_whole_path_of(&path.function, &outer.function) {
-        outer.function.clone_from(&path.function);
+fn complete(meanings: &mut [Option<Meaning>], by_symbols: Vec<Option<Meaning>>) {
+    for (meaning, by_symbol) in meanings.iter_mut().zip(by_symbols) {
+        let Some(by_symbol) = by_symbol else { continue };
+        let Some(meaning) = meaning else {
+            *meaning = Some(by_symbol);
+            continue;
+        };
+        let Some((outer, path)) = meaning.spots.first_mut().zip(by_symbol.spots.first()) else {
+            continue;
+        };
+        if is_whole_path_of(&path.function, &outer.function) {
+            outer.function.clone_from(&path.function);
+        }
     }
 }
 

@@ -39,17 +39,16 @@ pub enum Image {
 pub enum Role {
     /// The file that was mapped, or one that stands for it: it must have the image's build id.
     Image,
-    /// Debug information found by build id: it must have the same one.
-    DebugById,
-    /// Debug information named by `.gnu_debuglink`: its content must have this CRC-32, and if it has
-    /// a build id, that one.
-    DebugByLink(u32),
+    /// A root folder in which debug information of the image may lie; the first is searched first.
+    Root,
 }
 
 /// Asks for names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Request {
     pub image: Image,
+    /// Where the image lies within the roots; empty where there are none.
+    pub path: String,
     /// What the files are for that come along, in their order.
     pub roles: Vec<Role>,
     /// Whether to look into debug information or only into symbol tables.
@@ -85,6 +84,20 @@ impl Meaning {
     }
 }
 
+/// What was wrong with sources of names since the last answer. Each was left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Files that lay where debug information may lie and were of another build, damaged, or not what
+    /// the `.gnu_debuglink` says.
+    pub debug_files_refused: u32,
+    /// `.gnu_debugdata` that was no sound xz stream or unpacked to too much.
+    pub debugdata_unreadable: u32,
+    /// Go function tables of an unknown version, or damaged.
+    pub go_tables_unreadable: u32,
+    /// Split DWARF (`.dwo`, `.dwp`) that was missing, of another build, damaged or too large.
+    pub split_unreadable: u32,
+}
+
 /// Why a whole request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Refusal {
@@ -101,6 +114,6 @@ pub(super) enum Refusal {
 /// Answers a request, an entry for each address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Answer {
-    Meanings(Vec<Option<Meaning>>),
+    Meanings(Vec<Option<Meaning>>, Trouble),
     Refused(Refusal),
 }

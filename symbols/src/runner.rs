@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::{Failure, Worker, WorkerConfig};
-use super::protocol::{Answer, Image, Meaning, Request, Role};
+use super::protocol::{Answer, Image, Meaning, Request, Role, Trouble};
 use super::quarantine::{Quarantine, Trust};
 
 /// The first pause before a worker is started again; it doubles up to [`PAUSE_MAX`].
@@ -32,6 +32,8 @@ pub enum Outcome {
 pub struct Question<'a> {
     /// What holds the addresses.
     pub image: &'a Image,
+    /// Where the image lies within the roots among `files`; empty where there are none.
+    pub path: &'a str,
     /// Where names come from; one with [`Role::Image`] for an [`Image::File`].
     pub files: &'a [(Role, Arc<File>)],
     /// Virtual offsets in a file, absolute addresses in the kernel; at most
@@ -55,6 +57,23 @@ pub struct WorkerCounters {
     pub worker_timeouts: u64,
     /// Images put into quarantine.
     pub images_quarantined: u64,
+    /// See [`Trouble::debug_files_refused`].
+    pub debug_files_refused: u64,
+    /// See [`Trouble::debugdata_unreadable`].
+    pub debugdata_unreadable: u64,
+    /// See [`Trouble::go_tables_unreadable`].
+    pub go_tables_unreadable: u64,
+    /// See [`Trouble::split_unreadable`].
+    pub split_unreadable: u64,
+}
+
+impl WorkerCounters {
+    fn note(&mut self, trouble: Trouble) {
+        self.debug_files_refused += u64::from(trouble.debug_files_refused);
+        self.debugdata_unreadable += u64::from(trouble.debugdata_unreadable);
+        self.go_tables_unreadable += u64::from(trouble.go_tables_unreadable);
+        self.split_unreadable += u64::from(trouble.split_unreadable);
+    }
 }
 
 /// One worker at most, and what is known of those before.
@@ -142,17 +161,21 @@ impl Runner {
         let Some(worker) = self.worker.as_mut() else { return Outcome::Again };
         let request = Request {
             image: question.image.clone(),
+            path: question.path.to_owned(),
             roles: question.files.iter().map(|&(role, _)| role).collect(),
             debug_info: trust == Trust::Full,
             addresses: question.addresses.to_vec(),
         };
         let files: Vec<&File> = question.files.iter().map(|(_, file)| &**file).collect();
         match worker.ask(&request, &files) {
-            Ok(Answer::Meanings(meanings)) if meanings.len() == question.addresses.len() => {
+            Ok(Answer::Meanings(meanings, trouble))
+                if meanings.len() == question.addresses.len() =>
+            {
                 self.pause = PAUSE_MIN;
+                self.counted.note(trouble);
                 Outcome::Named(meanings)
             }
-            Ok(Answer::Meanings(_)) => self.blame(question.image, Failure::Died),
+            Ok(Answer::Meanings(..)) => self.blame(question.image, Failure::Died),
             Ok(Answer::Refused(refusal)) => {
                 tracing::debug!(image = ?question.image, ?refusal, "the symbolize worker refused");
                 self.counted.requests_refused += 1;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::channel::{receive, send};
 use super::limits::give_up;
-use super::namer::Namer;
-use super::protocol::{Answer, GREETING, Refusal, Request};
+use super::namer::{DEBUG_DIRS, Namer};
+use super::protocol::{Answer, GREETING, Refusal, Request, Role};
 
 /// The first argument that makes an executable a worker.
 pub const WORKER_ARG: &str = "symbolize-worker";
@@ -47,7 +47,7 @@ pub fn run_worker() -> ! {
 fn serve() -> io::Result<()> {
     let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     send(&stream, &GREETING, &[])?;
-    let mut namer = Namer::new();
+    let mut namer = None;
     loop {
         let memory = Memory::now();
         if memory.heap > HEAP_BYTES_HARD {
@@ -62,9 +62,16 @@ fn serve() -> io::Result<()> {
             Err(error) if is_over(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
+        let namer = namer.get_or_insert_with(|| Namer::new(debug_dirs(&request)));
         let answer = namer.answer(&request, files);
         reply(&stream, &answer)?;
     }
+}
+
+/// A parent that gives roots to search is an agent, whose own root is this one. A server's files come
+/// from elsewhere: nothing on its disk belongs to them.
+fn debug_dirs(request: &Request) -> &'static [&'static str] {
+    if request.roles.contains(&Role::Root) { &DEBUG_DIRS } else { &[] }
 }
 
 fn reply(stream: &UnixStream, answer: &Answer) -> io::Result<()> {

@@ -206,6 +206,14 @@ fn symbolize(text: &mut Text, status: &AgentStatus) {
     text.counter("worker_refusals_total", help, counters.requests_refused);
     let help = "Files that killed or hung a worker twice and are left alone";
     text.counter("quarantined_total", help, counters.images_quarantined);
+    let values = [
+        ("debug file", counters.debug_files_refused),
+        ("gnu_debugdata", counters.debugdata_unreadable),
+        ("go table", counters.go_tables_unreadable),
+        ("split dwarf", counters.split_unreadable),
+    ];
+    let help = "Sources of names that were left out: another build, damaged, unknown or too large";
+    text.counters("name_sources_refused_total", help, "source", &values);
 }
 
 fn ship(text: &mut Text, shipped: &ShipSnapshot, (batches, bytes): (usize, u64)) {

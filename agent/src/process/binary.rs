@@ -35,7 +35,7 @@ pub struct Binary {
     pub module: Arc<str>,
     /// Whether it is a program rather than a library.
     pub main_executable: bool,
-    origin: Origin,
+    pub(super) origin: Origin,
 }
 
 impl Binary {
@@ -103,6 +103,10 @@ impl BinaryCache {
             own_root,
             counters: BinaryCounters::default(),
         }
+    }
+
+    pub(super) fn own_root(&self) -> &Path {
+        &self.own_root
     }
 
     /// What was counted.

@@ -31,6 +31,7 @@ mod open;
 mod perf_map;
 mod proc_maps;
 mod resolve;
+mod roots;
 mod status;
 mod table;
 mod vdso;
@@ -45,6 +46,7 @@ pub use maps::{Backing, Inserted, MAPPINGS_PER_PROCESS_MAX, MappedFile, Mapping,
 pub use meta::{KERNEL_SERVICE, OtelNames, ProcessMeta};
 pub use perf_map::PerfMap;
 pub use proc_maps::{device_number, parse_maps};
+pub use roots::Whereabouts;
 pub use stoker_symbols::elf::{CONTENT_HASH_BYTES_MAX, CodeSegment, ElfError, ElfInfo, ReadAt};
 pub use stoker_symbols::elf::{code_sections, virtual_offset};
 pub use stoker_symbols::vdso_image;

@@ -5,10 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stoker_dag::{Definition, Frame, FrameId};
-use stoker_symbols::{Meaning, Outcome, Question, Runner, Sources, Strings};
+use stoker_symbols::{Meaning, Outcome, Question, Runner, Sources as Said, Strings};
 
 use super::cache::Cache;
 use super::counters::SymbolizeCounters;
+use super::identity::Sources;
 use super::queue::{Job, Queue};
 
 /// Most frames whose meaning is remembered, nameless ones included.
@@ -143,7 +144,7 @@ impl Shared {
 impl State {
     fn take(&mut self, frame: Frame, meaning: Option<&Meaning>) {
         let id = frame.id();
-        let definition = meaning.map(|meaning| self.strings.definition(meaning, Sources::AGENT));
+        let definition = meaning.map(|meaning| self.strings.definition(meaning, Said::AGENT));
         self.queue.done(&id);
         self.cache.insert(id, definition.clone());
         match definition {
@@ -168,7 +169,8 @@ pub(super) fn run(shared: &Shared, mut runner: Runner) {
 /// Tries until there is an answer; `None` when it is time to stop.
 fn answer(shared: &Shared, runner: &mut Runner, job: &Job) -> Option<Outcome> {
     let addresses: Vec<u64> = job.frames.iter().map(|&(_, address)| address).collect();
-    let question = Question { image: &job.image, files: &job.files, addresses: &addresses };
+    let Sources { path, files } = &job.sources;
+    let question = Question { image: &job.image, path, files, addresses: &addresses };
     loop {
         if runner.has_given_up(&job.image) {
             return Some(Outcome::Quarantined);

@@ -32,6 +32,14 @@ pub struct SymbolizeCounters {
     pub worker_timeouts: u64,
     /// Images put into quarantine.
     pub images_quarantined: u64,
+    /// Files that lay where debug information may lie and did not belong to the image.
+    pub debug_files_refused: u64,
+    /// `.gnu_debugdata` that could not be unpacked.
+    pub debugdata_unreadable: u64,
+    /// Go function tables that could not be read.
+    pub go_tables_unreadable: u64,
+    /// Split DWARF that was missing, or could not be read.
+    pub split_unreadable: u64,
 }
 
 impl SymbolizeCounters {
@@ -43,5 +51,9 @@ impl SymbolizeCounters {
         self.worker_deaths += counted.worker_deaths;
         self.worker_timeouts += counted.worker_timeouts;
         self.images_quarantined += counted.images_quarantined;
+        self.debug_files_refused += counted.debug_files_refused;
+        self.debugdata_unreadable += counted.debugdata_unreadable;
+        self.go_tables_unreadable += counted.go_tables_unreadable;
+        self.split_unreadable += counted.split_unreadable;
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use stoker_dag::{BuildId, Frame};
-use stoker_symbols::Image;
+use stoker_symbols::{Image, Role};
 
 use crate::process::ProcessTable;
 
@@ -35,10 +35,25 @@ pub(super) fn place_of(frame: &Frame, processes: &ProcessTable) -> Option<Place>
     }
 }
 
-/// The open file that names for this place come from, where it needs one.
-pub(super) fn file_of(place: &Place, processes: &mut ProcessTable) -> Option<Arc<File>> {
-    match (&place.image, &place.build_id) {
-        (Image::File(_), Some(build_id)) => processes.open_binary(build_id),
-        _ => None,
-    }
+/// What names for this place come from: files, and the image's path within the roots among them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources {
+    pub path: String,
+    pub files: Vec<(Role, Arc<File>)>,
+}
+
+/// The open files that names for this place come from, where it needs any; `None` when it needs one
+/// that is gone.
+pub(super) fn sources_of(place: &Place, processes: &mut ProcessTable) -> Option<Sources> {
+    let (Image::File(_), Some(build_id)) = (&place.image, &place.build_id) else {
+        return Some(Sources::default());
+    };
+    let mut files = vec![(Role::Image, processes.open_binary(build_id)?)];
+    let Some(found) = processes.whereabouts(build_id) else {
+        return Some(Sources { path: String::new(), files });
+    };
+    files.extend(found.roots.into_iter().map(|root| (Role::Root, root)));
+    // A path that is no text has no debug information: neither has it in practice.
+    let path = found.path.to_str().unwrap_or_default().to_owned();
+    Some(Sources { path, files })
 }

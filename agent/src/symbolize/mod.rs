@@ -8,8 +8,7 @@
 //! [`NAME_BYTES_MAX`].
 //!
 //! Missing: whole paths of inlined functions where the debug information has none (`-gmlt`,
-//! `line-tables-only`), `.gnu_debugdata`, debuginfod, debug files by build id for binaries without a
-//! `.gnu_debuglink`, debug files inside a container's root, the kernel's own debug information.
+//! `line-tables-only`), split DWARF, debuginfod, the kernel's own debug information.
 
 mod background;
 mod cache;

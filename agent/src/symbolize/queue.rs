@@ -1,12 +1,12 @@
 //! Frames that wait for a name, by the image they lie in, so that a file is opened once for many.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::{Frame, FrameId};
-use stoker_symbols::{ADDRESSES_MAX, Image, Role};
+use stoker_symbols::{ADDRESSES_MAX, Image};
+
+use super::identity::Sources;
 
 /// Most frames that wait.
 pub const QUEUED_FRAMES_MAX: usize = 16 * 1024;
@@ -18,7 +18,7 @@ pub const QUEUED_IMAGES_MAX: usize = 192;
 pub(super) struct Job {
     pub image: Image,
     /// Where its names come from.
-    pub files: Vec<(Role, Arc<File>)>,
+    pub sources: Sources,
     /// Each frame and its address in the image.
     pub frames: Vec<(Frame, u64)>,
 }
@@ -51,17 +51,17 @@ impl Queue {
     pub(super) fn push(
         &mut self,
         image: &Image,
-        files: Vec<(Role, Arc<File>)>,
+        sources: Sources,
         id: FrameId,
         frame: (Frame, u64),
     ) {
         self.pending.insert(id);
         let job = self.jobs.entry(image.clone()).or_insert_with(|| {
             self.order.push_back(image.clone());
-            Job { image: image.clone(), files: Vec::new(), frames: Vec::new() }
+            Job { image: image.clone(), sources: Sources::default(), frames: Vec::new() }
         });
-        if job.files.is_empty() {
-            job.files = files;
+        if job.sources.files.is_empty() {
+            job.sources = sources;
         }
         job.frames.push(frame);
     }
@@ -73,7 +73,7 @@ impl Queue {
         let mut job = self.jobs.remove(&image)?;
         if job.frames.len() > ADDRESSES_MAX {
             let frames = job.frames.split_off(ADDRESSES_MAX);
-            let rest = Job { image: image.clone(), files: job.files.clone(), frames };
+            let rest = Job { image: image.clone(), sources: job.sources.clone(), frames };
             self.jobs.insert(image.clone(), rest);
             self.order.push_back(image);
         }
@@ -109,7 +109,7 @@ mod tests {
 
     fn push(queue: &mut Queue, image: &str, offset: u64) {
         let frame = frame(offset);
-        queue.push(&Image::File(image.to_owned()), Vec::new(), frame.id(), (frame, offset));
+        queue.push(&Image::File(image.to_owned()), Sources::default(), frame.id(), (frame, offset));
     }
 
     #[test]

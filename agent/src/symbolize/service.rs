@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use stoker_dag::{Definition, Frame};
-use stoker_symbols::{Image, Role, Runner, WorkerConfig};
+use stoker_symbols::{Runner, WorkerConfig};
 
 use super::background::{ANSWERS_MAX, Shared, run};
 use super::counters::SymbolizeCounters;
-use super::identity::{Place, file_of, place_of};
+use super::identity::{Sources, place_of, sources_of};
 use super::queue::QUEUED_FRAMES_MAX;
 use crate::process::ProcessTable;
 
@@ -82,15 +82,16 @@ impl Symbolizer {
             state.counters.frames_given_back += 1;
             return Asked::Full;
         }
-        let needs_file = needs_file(&place) && !state.queue.holds(&place.image);
-        let file = if needs_file { file_of(&place, processes) } else { None };
-        if needs_file && file.is_none() {
+        let sources = match state.queue.holds(&place.image) {
+            true => Some(Sources::default()),
+            false => sources_of(&place, processes),
+        };
+        let Some(sources) = sources else {
             state.counters.frames_without_file += 1;
             return Asked::Nameless;
-        }
+        };
         state.counters.frames_asked += 1;
-        let files = file.into_iter().map(|file| (Role::Image, file)).collect();
-        state.queue.push(&place.image, files, id, (frame.clone(), place.address));
+        state.queue.push(&place.image, sources, id, (frame.clone(), place.address));
         self.shared.work.notify_one();
         Asked::Queued
     }
@@ -173,10 +174,6 @@ impl Symbolizer {
     pub fn worker_pid(&self) -> Option<u32> {
         self.shared.lock().worker_pid
     }
-}
-
-fn needs_file(place: &Place) -> bool {
-    matches!(place.image, Image::File(_))
 }
 
 impl Drop for Symbolizer {

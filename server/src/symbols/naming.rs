@@ -136,7 +136,7 @@ impl Naming {
         let (image, files) = (image(build_id), [(Role::Image, Arc::new(file))]);
         let ids = wanted.ids.chunks(ADDRESSES_MAX);
         for (ids, addresses) in ids.zip(wanted.addresses.chunks(ADDRESSES_MAX)) {
-            let question = Question { image: &image, files: &files, addresses };
+            let question = Question { image: &image, path: "", files: &files, addresses };
             match self.ask(question, deadline) {
                 Outcome::Named(meanings) => self.learn(wanted.version, ids, &meanings, found),
                 Outcome::Refused => self.learn(wanted.version, ids, &vec![None; ids.len()], found),

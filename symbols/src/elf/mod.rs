@@ -6,6 +6,7 @@
 //! elf(5).
 
 mod build_id;
+mod debug_link;
 mod dynamic;
 mod header;
 mod layout;
@@ -20,6 +21,7 @@ use smallvec::SmallVec;
 use stoker_dag::BuildId;
 
 pub use self::build_id::build_ids;
+pub use self::debug_link::DebugLink;
 use self::dynamic::Dynamic;
 use self::header::{ET_EXEC, Header, Section, Segment};
 pub use self::sections::{Inventory, NamedSection, named_sections};
@@ -84,6 +86,14 @@ pub enum ElfError {
     /// More program headers than [`SEGMENTS_MAX`].
     #[error("the ELF file has {0} program headers")]
     TooManySegments(u16),
+    /// A section that is larger than what is read of such a section.
+    #[error("the section {section} of the ELF file has {size} bytes")]
+    TooLarge {
+        /// Its name.
+        section: String,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// No executable segment.
     #[error("the ELF file has no executable segment")]
     NoCode,

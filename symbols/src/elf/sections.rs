@@ -77,6 +77,19 @@ fn named(section: &Section, names: &[u8], length: u64) -> Result<NamedSection, E
     })
 }
 
+impl NamedSection {
+    /// Its content, as it stands in the file.
+    ///
+    /// # Errors
+    /// When it has more than `limit` bytes, or reading fails.
+    pub fn content<R: ReadAt + ?Sized>(&self, file: &R, limit: u64) -> Result<Vec<u8>, ElfError> {
+        if self.size > limit {
+            return Err(ElfError::TooLarge { section: self.name.clone(), size: self.size });
+        }
+        read_some(file, Extent { offset: self.offset, size: self.size, align: 1 }, limit)
+    }
+}
+
 impl Inventory {
     /// What `file`, which is `length` bytes long, has.
     ///
