@@ -10,6 +10,7 @@
 
 mod diff;
 mod expand;
+mod merged;
 mod naming;
 pub mod path;
 mod sandwich;
@@ -18,6 +19,7 @@ mod top;
 
 pub use diff::{Diff, DiffBy, DiffRow, Values, diff};
 pub use expand::call_tree;
+pub use merged::{Merged, merged};
 pub use naming::{LABEL_RUNTIME, Naming};
 pub use sandwich::{Sandwich, sandwich};
 pub use search::{Found, search};

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Api, ApiError, createApi, type Environment, type Flamegraph, Latest, LIVE_INTERVAL_MS, Session, withoutService } from "../src/state/index.ts";
+import { type Api, ApiError, createApi, type Environment, type Flamegraph, type GraphOptions, Latest, LIVE_INTERVAL_MS, searchMode, type SearchAnswer, Session, withoutService } from "../src/state/index.ts";
 
 /** Promises that are settled by hand, in any order. */
 class Desk<T> {
@@ -94,12 +94,13 @@ function open(address = "") {
   const page = new FakePage();
   page.address = address;
   const desk = new Desk<Flamegraph>();
+  const search = new Desk<SearchAnswer>();
   const now = <T>(value: T) => () => Promise.resolve(value);
   const rest = { rows: [], groups: [], unit: "nanoseconds", total: 0 } as never;
-  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"] };
+  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), agents: now([]), parse: now(rest) };
   const session = new Session(api, page);
   session.start();
-  return { page, desk, session };
+  return { page, desk, search, session };
 }
 
 describe("Session", () => {
@@ -202,7 +203,7 @@ describe("Session", () => {
 
   it("groups by service until one is chosen, and takes the zoom along", () => {
     const { desk, session } = open();
-    const group = () => desk.questions.at(-1)?.arguments[3];
+    const group = () => (desk.questions.at(-1)?.arguments[2] as GraphOptions | undefined)?.groupBy;
     expect(group()).toBe("service_name");
     session.navigate({ zoom: [1, 2] });
     session.setQuery('cpu{service_name="api"}');
@@ -218,7 +219,7 @@ describe("Session", () => {
     const tooMany = () => new ApiError(413, "too_large", "too many values");
     desk.questions[0].fail(tooMany());
     await settled();
-    expect(desk.questions[1].arguments[3]).toBe("");
+    expect(desk.questions[1].arguments[2]).toMatchObject({ groupBy: "" });
     desk.questions[1].answer(flame(1));
     await settled();
     expect(session.snapshot.flamegraph).toMatchObject({ answer: { total: 1 }, error: null });
@@ -231,6 +232,57 @@ describe("Session", () => {
   it("offers services whatever service is chosen", () => {
     expect(withoutService('cpu{service_name="api", zone="b"}')).toBe('cpu{zone="b"}');
     expect(withoutService("cpu{")).toBe("cpu{}");
+  });
+});
+
+const prunedGraph = (total: number): Flamegraph => ({ total, nodes_before_pruning: 9, nodes: { parent: [0] } }) as unknown as Flamegraph;
+
+describe("what a pruned picture leaves out", () => {
+  const root = (question: { arguments: readonly unknown[] } | undefined) => (question?.arguments[2] as GraphOptions | undefined)?.root;
+
+  it("is asked for below what is zoomed into, and the picture is not called stale meanwhile", async () => {
+    const { desk, session } = open();
+    expect(root(desk.questions[0])).toBe("");
+    desk.questions[0].answer(prunedGraph(1));
+    await settled();
+    session.navigate({ zoom: [1, 2] });
+    expect(root(desk.questions[1])).toHaveLength(12);
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: false, loading: true });
+    session.navigate({ zoom: [1] });
+    expect(desk.questions[1].signal.aborted).toBe(true);
+    expect(root(desk.questions[2])).toHaveLength(6);
+  });
+
+  it("is not asked for where there is nothing more to see", async () => {
+    const { desk, session } = open();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    session.navigate({ zoom: [1, 2] });
+    expect(desk.questions).toHaveLength(1);
+  });
+
+  it("is searched by the server, once for each question", async () => {
+    const { desk, search, session } = open("?search=memcpy");
+    expect(search.questions).toHaveLength(0);
+    desk.questions[0].answer(prunedGraph(1));
+    await settled();
+    expect(search.questions.map((question) => question.arguments[2])).toEqual(["memcpy"]);
+    session.navigate({ search: "/mem/i" });
+    session.navigate({ zoom: [7] });
+    expect(search.questions.map((question) => question.arguments[2])).toEqual(["memcpy", "/mem/i"]);
+    expect(search.questions[0].signal.aborted).toBe(true);
+    session.navigate({ search: "" });
+    expect(session.snapshot.search).toMatchObject({ answer: null, loading: false });
+  });
+});
+
+describe("searchMode", () => {
+  it("says in the server's words what was typed", () => {
+    expect(searchMode(" memcpy ")).toEqual({ q: "memcpy", mode: "text" });
+    expect(searchMode('"main"')).toEqual({ q: "main", mode: "exact" });
+    expect(searchMode("/^a|b$/")).toEqual({ q: "^a|b$", mode: "regex" });
+    expect(searchMode("/a/i")).toEqual({ q: "(?i)a", mode: "regex" });
+    expect(searchMode("//")).toEqual({ q: "//", mode: "text" });
   });
 });
 
@@ -262,7 +314,7 @@ describe("createApi", () => {
       asked = url;
       return Promise.resolve(new Response("{}"));
     }) as typeof fetch);
-    await api.flamegraph('cpu{a="b&until=0"}', { from: "now-5m", until: "now" }, 0, "service_name", signal);
+    await api.flamegraph('cpu{a="b&until=0"}', { from: "now-5m", until: "now" }, { maxNodes: 0, groupBy: "service_name", root: "" }, signal);
     expect(asked).toBe("/api/v1/flamegraph?query=cpu%7Ba%3D%22b%26until%3D0%22%7D&from=now-5m&until=now&max_nodes=0&group_by=service_name");
   });
 });

@@ -32,6 +32,14 @@ const anyView: fc.Arbitrary<View> = fc.record({
   graphBy: fc.option(fc.string()),
   search: fc.string({ unit: "grapheme" }),
   zoom: fc.array(fc.integer({ min: 0, max: 0xffffffff }), { maxLength: 200 }),
+  span: fc.option(fc.tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: 1, max: 1000 })).map(([a, b]) => [a / 1000, a / 1000 + b / 1000].map((x) => Math.round(x * 1e9) / 1e9) as [number, number])),
+  flip: fc.boolean(),
+  colouring: fc.constantFrom("module", "group"),
+  page: fc.constantFrom("explore", "functions", "sandwich", "compare", "fleet"),
+  focus: fc.option(fc.record({ name: fc.string({ unit: "grapheme" }), module: fc.string() })),
+  base: fc.option(fc.record({ query: fc.string(), from: anyTime, until: anyTime })),
+  form: fc.constantFrom("merged", "side"),
+  measure: fc.constantFrom("share", "absolute"),
   pane: fc.constantFrom("both", "graph", "table"),
   sort: fc.constantFrom("self", "total", "name"),
   chart: fc.constantFrom("stacked", "lines"),
@@ -42,10 +50,17 @@ describe("links", () => {
   it("bring back the view they were made from", () => {
     fc.assert(
       fc.property(anyView, (view) => {
-        fc.pre(view.query.isWellFormed() && view.search.isWellFormed());
+        fc.pre([view.query, view.search, view.focus?.name ?? ""].every((text) => text.isWellFormed()));
         expect(viewFromSearch(viewToSearch(view))).toEqual(view);
       }),
     );
+  });
+
+  it("survive being cut and edited by hand", () => {
+    for (const search of ["?span=1~", "?span=2~1", "?span=a~b", "?page=x", "?colour=red", "?form=3d", "?flip=yes"]) {
+      expect(viewFromSearch(search)).toEqual(DEFAULT_VIEW);
+    }
+    expect(viewFromSearch("?base=cpu&base_from=monday").base).toEqual({ query: "cpu", from: "now-15m", until: "now" });
   });
 
   it("are empty for the standard view", () => {

@@ -1,4 +1,4 @@
-//! Endpoints that the viewer explores with: search over a whole profile, and sandwiches.
+//! Endpoints that the viewer explores with: search over a whole profile, sandwiches, comparisons.
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -13,6 +13,11 @@ use crate::query::{self, SearchFor};
 const SEARCH_ROWS: usize = 100;
 /// Boxes of each half of a sandwich unless asked otherwise.
 const SANDWICH_NODES: usize = 2048;
+
+/// Boxes of a comparison unless asked otherwise.
+const COMPARE_NODES: usize = 8192;
+/// Functions that a comparison lists unless asked otherwise.
+const COMPARE_ROWS: usize = 1000;
 
 /// How a term is meant.
 #[derive(Clone, Copy)]
@@ -58,6 +63,22 @@ pub(super) async fn sandwich(
     params.finish()?;
     run(&app, "sandwich", query, move |engine, query| {
         json(engine, &query::sandwich(engine, query, (&name, &module), max_nodes)?)
+    })
+    .await
+}
+
+pub(super) async fn compare(
+    State(app): State<Shared>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let mut params = Params::read(raw.as_deref())?;
+    let new = params.required_query()?;
+    let base = params.base_query(&new)?;
+    let max_nodes = params.number("max_nodes", COMPARE_NODES)?;
+    let limit = params.number("limit", COMPARE_ROWS)?;
+    params.finish()?;
+    run(&app, "compare", new, move |engine, new| {
+        json(engine, &query::compare(engine, (&base, new), max_nodes, limit)?)
     })
     .await
 }

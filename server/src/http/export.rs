@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use stoker_analysis::{Naming, call_tree};
 use stoker_dag::{Frame, ProfileType};
-use stoker_formats::{collapsed, pprof, svg};
+use stoker_formats::{collapsed, html, pprof, speedscope, svg};
 
 use super::Shared;
 use super::error::ApiError;
@@ -22,6 +22,8 @@ enum Format {
     Collapsed,
     Svg,
     Pprof,
+    Speedscope,
+    Html,
 }
 
 pub(super) async fn flamegraph(
@@ -37,6 +39,8 @@ pub(super) async fn flamegraph(
             ("collapsed", Format::Collapsed),
             ("svg", Format::Svg),
             ("pprof", Format::Pprof),
+            ("speedscope", Format::Speedscope),
+            ("html", Format::Html),
         ],
     )?;
     let max_nodes = params.number("max_nodes", MAX_NODES)?;
@@ -75,6 +79,8 @@ fn answer(
         Format::Collapsed => as_collapsed(engine, folded),
         Format::Svg => as_svg(engine, query, profile_type, folded),
         Format::Pprof => as_pprof(engine, query, profile_type, folded),
+        Format::Speedscope => as_speedscope(engine, query, profile_type, folded),
+        Format::Html => as_html(engine, query, profile_type, folded),
     }
 }
 
@@ -98,6 +104,34 @@ fn as_svg(
     let bytes =
         bounded(engine, |out| Ok(svg::write(&tree, profile_type, (&title, &subtitle), out)?))?;
     Ok(Answer { bytes, content_type: "image/svg+xml" })
+}
+
+/// One page that opens without a server.
+fn as_html(
+    engine: Engine<'_>,
+    query: &Query,
+    profile_type: &ProfileType,
+    folded: &Folded,
+) -> Result<Answer, ApiError> {
+    let tree = call_tree(&folded.profile, &folded.modules);
+    let title = query.selector.to_string();
+    let subtitle = format!("{}, {}", amount(profile_type, folded), span(query));
+    let bytes =
+        bounded(engine, |out| Ok(html::write(&tree, profile_type, (&title, &subtitle), out)?))?;
+    Ok(Answer { bytes, content_type: "text/html; charset=utf-8" })
+}
+
+fn as_speedscope(
+    engine: Engine<'_>,
+    query: &Query,
+    profile_type: &ProfileType,
+    folded: &Folded,
+) -> Result<Answer, ApiError> {
+    let tree = call_tree(&folded.profile, &folded.modules);
+    let title = query.selector.to_string();
+    let sources = [speedscope::SpeedscopeSource { tree: &tree, profile_type }];
+    let bytes = bounded(engine, |out| Ok(speedscope::write(&sources, &title, out)?))?;
+    Ok(Answer { bytes, content_type: "application/json" })
 }
 
 fn as_pprof(
@@ -144,6 +178,9 @@ fn file_name(query: &Query, format: Format) -> Option<String> {
         Format::Collapsed => ("inline", "collapsed"),
         Format::Svg => ("inline", "svg"),
         Format::Pprof => ("attachment", "pb.gz"),
+        Format::Speedscope => ("attachment", "speedscope.json"),
+        // Never shown from here: it would run as a page of this server.
+        Format::Html => ("attachment", "html"),
     };
     let profile_type = query.selector.profile_type.as_ref()?.short().replace(':', "-");
     let from = query.from_ms() / 1000;

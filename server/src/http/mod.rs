@@ -108,6 +108,7 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/top", get(api::top))
         .route("/api/v1/search", get(explore::search))
         .route("/api/v1/sandwich", get(explore::sandwich))
+        .route("/api/v1/compare", get(explore::compare))
         .route("/api/v1/agents", get(agents::agents))
         .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
         .route(PARSE, post(parse::parse).layer(DefaultBodyLimit::max(push::MAX_BODY)))

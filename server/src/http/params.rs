@@ -107,6 +107,23 @@ impl Params {
         self.query()
     }
 
+    /// What `new` is compared with: `base`, `base_from`, `base_until`, each by default that of `new`.
+    pub(super) fn base_query(&mut self, new: &Query) -> Result<Query, ApiError> {
+        let now = now();
+        let text = self.text("base")?;
+        let selector = match &text {
+            Some(text) => Selector::parse(text).map_err(QueryError::from)?,
+            None => new.selector.clone(),
+        };
+        let mut at = |name: &'static str, default: UnixNanos| match self.text(name)? {
+            Some(text) => moment(name, &text, now),
+            None => Ok(default),
+        };
+        let from = at("base_from", new.range.from())?;
+        let until = at("base_until", new.range.until())?;
+        Ok(Query::new(selector, from, until)?)
+    }
+
     /// All that was not read yet.
     pub(super) fn rest(self) -> Vec<(String, String)> {
         self.left

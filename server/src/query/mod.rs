@@ -7,6 +7,7 @@
 //! [`Limits`], until it is done or [`Progress`] says stop.
 
 mod catalogue;
+mod compare;
 mod error;
 mod flamegraph;
 mod fold;
@@ -28,6 +29,7 @@ use crate::store::TimeRange;
 pub use catalogue::{
     Labels, ProfileTypes, SeriesList, Values, labels, profile_types, series, values,
 };
+pub use compare::{Comparison, Side, SidedColumns, SidedFunction, compare};
 pub use error::{ErrorKind, QueryError};
 pub use flamegraph::{Columns, FlameColumns, FlameGraph, flamegraph, flamegraph_around};
 pub use fold::{Folded, fold};

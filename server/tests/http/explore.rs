@@ -105,3 +105,52 @@ async fn a_file_is_shown_and_not_stored() {
     assert_eq!(unknown.status(), 400);
     assert_eq!(api.get("/api/v1/parse").await.status(), 405);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_selections_are_aligned() {
+    let api = Api::start().await;
+    let path = "/api/v1/compare?query=cpu%7Bservice_name%3D%22api%22%7D&";
+    let later = format!("{path}from={}&until={}", START + 10, START + 20);
+    let same = api.json(&later).await;
+    assert_eq!(same["base"], same["new"]);
+    assert_eq!(same["nodes"]["base_total"], same["nodes"]["new_total"]);
+    let sides = format!("{later}&base_from={START}&base_until={}&max_nodes=3", START + 10);
+    let found = api.json(&sides).await;
+    assert_eq!(
+        (&found["base"]["total"], &found["new"]["total"]),
+        (&json!(60 * PERIOD), &json!(25 * PERIOD))
+    );
+    assert_eq!(found["nodes_before_pruning"], 7);
+    assert_eq!(found["nodes"]["base_total"][0], 60 * PERIOD);
+    let own = |column: &str| -> u64 {
+        found["nodes"][column].as_array().unwrap().iter().map(|value| value.as_u64().unwrap()).sum()
+    };
+    assert_eq!((own("base_self"), own("new_self")), (60 * PERIOD, 25 * PERIOD));
+    let first = &found["functions"][0];
+    assert_eq!(
+        (&first["name"], &first["base_self"], &first["new_self"]),
+        (&json!("parse"), &json!(40 * PERIOD), &json!(0))
+    );
+    let types =
+        api.get("/api/v1/compare?query=cpu&base=wall:wall:nanoseconds:wall:nanoseconds&").await;
+    assert_eq!(types.status(), 400);
+    assert_eq!(types.json::<Value>().await.unwrap()["error"]["code"], "different_profile_types");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_and_files_of_others_are_downloads() {
+    let api = Api::start().await;
+    for (format, extension) in [("html", "html"), ("speedscope", "speedscope.json")] {
+        let answer = api.get(&format!("/api/v1/flamegraph?query=cpu&format={format}&")).await;
+        assert_eq!(answer.status(), 200);
+        let name = answer.headers()["content-disposition"].to_str().unwrap().to_owned();
+        assert_eq!(name, format!("attachment; filename=\"cpu-{START}.{extension}\""));
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("memcpy"), "{format}");
+        assert!(format != "html" || !text.contains("<script>alert"), "{text}");
+        if format == "speedscope" {
+            let file: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(file["profiles"][0]["endValue"], 140 * PERIOD);
+        }
+    }
+}

@@ -6,8 +6,9 @@
  * The canvas is as large as its viewport and sticks to it while the page behind scrolls, so a
  * profile a thousand rows deep costs no more memory than a shallow one.
  */
-import { between, type Direction, type Matches, neighbour, nodeAt, type Span, spanOf, toPx, toValue, type Tree } from "../layout/index.ts";
-import { createFlamePainter, createMarkPainter, type Drawn, type FlamePainter, type MarkPainter, type Rgb, ROW_HEIGHT_PX, type Scene, type Theme } from "../render/index.ts";
+import { absoluteSpan, between, type Direction, type Matches, neighbour, nodeAt, panSpan, relativeSpan, rowAt, rowTop, type Span, spanOf, toPx, toValue, type Tree, zoomSpan } from "../layout/index.ts";
+import { type ColourBy, createFlamePainter, createMarkPainter, type Drawn, type FlamePainter, type MarkPainter, type Rgb, ROW_HEIGHT_PX, rowsOf, type Scene, type Theme } from "../render/index.ts";
+import { listenToGestures } from "./gestures.ts";
 
 export interface FlameInput {
   readonly tree: Tree;
@@ -16,6 +17,11 @@ export interface FlameInput {
   readonly selected: number;
   readonly theme: Theme;
   readonly labelColours: ReadonlyMap<string, Rgb>;
+  readonly colourBy: ColourBy;
+  readonly change: Float32Array | null;
+  readonly flip: boolean;
+  /** The part of the zoomed frame that fills the width; null for all of it. */
+  readonly part: readonly [number, number] | null;
 }
 
 export interface FlameEvents {
@@ -23,10 +29,16 @@ export interface FlameEvents {
   onSelect(node: number): void;
   onZoom(node: number): void;
   onOpen(node: number): void;
+  /** A menu is asked for, at a place on the page. */
+  onMenu(node: number, clientX: number, clientY: number): void;
+  /** A gesture came to rest: this part of the zoomed frame fills the width now. */
+  onPart(part: readonly [number, number] | null): void;
   onDrawn(drawn: Drawn): void;
 }
 
 const ZOOM_ANIMATION_MS = 140;
+/** So long after its last event a gesture has come to rest. */
+const REST_MS = 180;
 
 export class FlameController {
   readonly #canvas: HTMLCanvasElement;
@@ -39,6 +51,9 @@ export class FlameController {
   readonly #abort = new AbortController();
   #input: FlameInput | null = null;
   #span: Span = { start: 0, end: 1 };
+  /** Where gestures moved to, until the view knows of it. */
+  #gesture: Span | null = null;
+  #rest = 0;
   #animation: { readonly from: Span; readonly startedMs: number } | null = null;
   #hovered = -1;
   #pointer: { readonly x: number; readonly y: number } | null = null;
@@ -62,6 +77,11 @@ export class FlameController {
     scroller.addEventListener("scroll", () => this.#onScroll(), { signal, passive: true });
     canvas.addEventListener("pointermove", (event) => this.#onMove(event), { signal });
     canvas.addEventListener("pointerleave", () => this.#onLeave(), { signal });
+    canvas.addEventListener("contextmenu", (event) => this.#onMenu(event), { signal });
+    listenToGestures(canvas, signal, {
+      span: () => ({ span: this.#span, whole: this.#input?.tree.total[0] ?? 1, widthPx: this.#width }),
+      move: (span, scrollPx) => this.#moveTo(span, scrollPx),
+    });
     canvas.addEventListener("click", (event) => this.#onClick(event), { signal });
     canvas.addEventListener("dblclick", (event) => this.#onDoubleClick(event), { signal });
     window.addEventListener("resize", () => this.#measure(), { signal });
@@ -73,19 +93,45 @@ export class FlameController {
     this.#observer.disconnect();
     cancelAnimationFrame(this.#frame);
     cancelAnimationFrame(this.#marksFrame);
+    window.clearTimeout(this.#rest);
+  }
+
+  /** Moves the view horizontally and scrolls it; the view is told when the gesture rests. */
+  #moveTo(span: Span, scrollPx: number): void {
+    if (!this.#input) return;
+    if (scrollPx !== 0) this.#scroller.scrollTop += scrollPx;
+    this.#animation = null;
+    this.#gesture = span;
+    this.#span = span;
+    this.#schedule();
+    window.clearTimeout(this.#rest);
+    this.#rest = window.setTimeout(() => {
+      if (this.#input && this.#gesture) this.#events.onPart(relativeSpan(spanOf(this.#input.tree, this.#input.zoom), this.#gesture));
+    }, REST_MS);
+  }
+
+  /** Zooms around the middle, or moves sideways by a part of the width: what keys do. */
+  step(zoomFactor: number, widths: number): void {
+    if (!this.#input) return;
+    const whole = this.#input.tree.total[0];
+    const middle = (this.#span.start + this.#span.end) / 2;
+    const zoomed = zoomSpan(this.#span, middle, zoomFactor, whole);
+    this.#moveTo(panSpan(zoomed, widths * (zoomed.end - zoomed.start), whole), 0);
   }
 
   /** Shows this from the next frame on; a change of zoom within one tree is animated. */
   show(input: FlameInput): void {
     const before = this.#input;
     this.#input = input;
-    const target = spanOf(input.tree, input.zoom);
+    const moved = before?.tree !== input.tree || before.zoom !== input.zoom || before.part !== input.part;
+    if (moved) this.#gesture = null;
     if (before?.tree === input.tree && before.zoom !== input.zoom && !prefersStillness()) {
       this.#animation = { from: this.#span, startedMs: performance.now() };
     } else if (before?.tree !== input.tree) {
       this.#animation = null;
     }
-    if (!this.#animation) this.#span = target;
+    if (!this.#animation) this.#span = this.#gesture ?? targetSpan(input);
+    if (before?.flip !== input.flip) this.#showRoot(input);
     if (before?.tree !== input.tree) this.#rehover(input, true);
     if (before && before.tree === input.tree && before.zoom !== input.zoom) this.#revealRow(input.tree.row[input.zoom]);
     if (before?.selected !== input.selected && input.selected >= 0) this.#revealRow(input.tree.row[input.selected]);
@@ -101,14 +147,24 @@ export class FlameController {
   }
 
   /** Middle of a node's visible part, in client coordinates, to place its card. */
-  placeOf(tree: Tree, zoom: number, node: number): { x: number; y: number } {
+  placeOf(tree: Tree, node: number): { x: number; y: number } {
     const bounds = this.#canvas.getBoundingClientRect();
-    const target = spanOf(tree, zoom);
     const own = spanOf(tree, node);
-    const left = Math.max(0, toPx(target, this.#width, own.start));
-    const right = Math.min(this.#width, toPx(target, this.#width, own.end));
-    const y = (tree.row[node] + 1) * ROW_HEIGHT_PX - this.#scroller.scrollTop;
+    const left = Math.max(0, toPx(this.#span, this.#width, own.start));
+    const right = Math.min(this.#width, toPx(this.#span, this.#width, own.end));
+    const y = this.#top(tree.row[node]) + ROW_HEIGHT_PX - this.#scroller.scrollTop;
     return { x: bounds.left + (left + right) / 2, y: bounds.top + y };
+  }
+
+  /** Upper edge of a row in the scrolled content. */
+  #top(row: number): number {
+    const { tree, flip } = this.#input ?? {};
+    return tree ? rowTop(rowsOf({ tree, flip: flip ?? false, heightPx: this.#height }), row) : 0;
+  }
+
+  #showRoot(input: FlameInput): void {
+    // The spacer gets its height from the component before this runs.
+    this.#scroller.scrollTop = input.flip ? this.#scroller.scrollHeight : 0;
   }
 
   #measure(): void {
@@ -151,6 +207,9 @@ export class FlameController {
       matches: input.matches,
       theme: input.theme,
       labelColours: input.labelColours,
+      colourBy: input.colourBy,
+      change: input.change,
+      flip: input.flip,
       widthPx: this.#width,
       heightPx: this.#height,
       scrollPx: this.#scroller.scrollTop,
@@ -163,9 +222,9 @@ export class FlameController {
   }
 
   #advance(input: FlameInput): void {
-    const target = spanOf(input.tree, input.zoom);
+    const target = targetSpan(input);
     if (!this.#animation) {
-      this.#span = target;
+      this.#span = this.#gesture ?? target;
       return;
     }
     const progress = Math.min(1, (performance.now() - this.#animation.startedMs) / ZOOM_ANIMATION_MS);
@@ -188,8 +247,8 @@ export class FlameController {
     const x = clientX - bounds.left;
     const y = clientY - bounds.top;
     if (x < 0 || y < 0 || x >= this.#width || y >= this.#height) return -1;
-    const row = Math.floor((y + this.#scroller.scrollTop) / ROW_HEIGHT_PX);
-    return nodeAt(input.tree, row, toValue(this.#span, this.#width, x));
+    const rows = rowsOf({ tree: input.tree, flip: input.flip, heightPx: this.#height });
+    return nodeAt(input.tree, rowAt(rows, y + this.#scroller.scrollTop), toValue(this.#span, this.#width, x));
   }
 
   #onMove(event: PointerEvent): void {
@@ -231,8 +290,15 @@ export class FlameController {
     if (node >= 0) this.#events.onOpen(node);
   }
 
+  #onMenu(event: MouseEvent): void {
+    const node = this.#input ? this.#nodeUnder(this.#input, event.clientX, event.clientY) : -1;
+    if (node < 0) return;
+    event.preventDefault();
+    this.#events.onMenu(node, event.clientX, event.clientY);
+  }
+
   #revealRow(row: number): void {
-    const top = row * ROW_HEIGHT_PX;
+    const top = this.#top(row);
     const margin = 2 * ROW_HEIGHT_PX;
     const { scrollTop } = this.#scroller;
     if (top < scrollTop + margin) this.#scroller.scrollTop = top - margin;
@@ -243,7 +309,12 @@ export class FlameController {
 }
 
 function onlySelectionDiffers(a: FlameInput, b: FlameInput): boolean {
-  return a.tree === b.tree && a.zoom === b.zoom && a.matches === b.matches && a.theme === b.theme && a.labelColours === b.labelColours;
+  const keys = Object.keys(b) as (keyof FlameInput)[];
+  return keys.every((key) => key === "selected" || a[key] === b[key]);
+}
+
+function targetSpan(input: FlameInput): Span {
+  return absoluteSpan(spanOf(input.tree, input.zoom), input.part, input.tree.total[0]);
 }
 
 function prefersStillness(): boolean {

@@ -1,10 +1,11 @@
 /** The flame graph: canvas, hover card, keys, and a description in words for those who cannot see it. */
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { displayName, findPath, Kind, labelNodes, type Matches, type Path, type Tree } from "../layout/index.ts";
-import { type Drawn, type Rgb, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
+import { type ColourBy, type Drawn, type Rgb, ROW_HEIGHT_PX, type Theme } from "../render/index.ts";
 import { FlameController } from "./flame-controller.ts";
 import { formatShare, formatValue } from "./format.ts";
 import { type FrameFacts, frameFacts, frameSentence } from "./frame.ts";
+import { FrameCard } from "./frame-card.tsx";
 
 interface FlameViewProps {
   readonly tree: Tree;
@@ -18,6 +19,17 @@ interface FlameViewProps {
   readonly matches: Matches | null;
   readonly selectedPath: Path | null;
   readonly theme: Theme;
+  /** Standard: `flamegraph`. Every graph of a page has its own. */
+  readonly id?: string;
+  readonly label?: string;
+  readonly flip?: boolean;
+  readonly colourBy?: ColourBy;
+  readonly change?: Float32Array | null;
+  readonly part?: readonly [number, number] | null;
+  /** What else is to be said of a frame. */
+  more?(node: number): FrameFacts["more"];
+  onPart?(part: readonly [number, number] | null): void;
+  onMenu?(node: number, x: number, y: number): void;
   onZoom(node: number): void;
   onSelect(node: number): void;
   /** A label box was opened: only its value is to be shown. */
@@ -33,7 +45,7 @@ interface Hover {
 const NOTHING: Hover = { node: -1, x: 0, y: 0 };
 
 export function FlameView(props: FlameViewProps) {
-  const { tree, zoom, matches, theme, unit, groupBy, labelColours } = props;
+  const { tree, zoom, matches, theme, unit, groupBy, labelColours, id = "flamegraph", flip = false, colourBy = "module", change = null, part = null } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const overlay = useRef<HTMLCanvasElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
@@ -52,6 +64,8 @@ export function FlameView(props: FlameViewProps) {
       onOpen: (node) => {
         if (latest.current.tree.kind[node] === Kind.Label) latest.current.onOpenLabel(node);
       },
+      onMenu: (node, x, y) => latest.current.onMenu?.(node, x, y),
+      onPart: (now) => latest.current.onPart?.(now),
       onDrawn: (now) => setDrawn((before) => (before?.picture === now.picture && before.labels === now.labels ? before : now)),
     });
     controller.current = made;
@@ -60,14 +74,22 @@ export function FlameView(props: FlameViewProps) {
 
   const selected = selectedNode(tree, props.selectedPath);
   useLayoutEffect(() => {
-    controller.current?.show({ tree, zoom, matches, selected, theme, labelColours });
-  }, [tree, zoom, matches, selected, theme, labelColours]);
+    controller.current?.show({ tree, zoom, matches, selected, theme, labelColours, colourBy, change, flip, part });
+  }, [tree, zoom, matches, selected, theme, labelColours, colourBy, change, flip, part]);
   const groups = useMemo(() => labelNodes(tree).length, [tree]);
 
+  const openMenu = () => {
+    const at = selected >= 0 ? selected : zoom;
+    const place = controller.current?.placeOf(tree, at);
+    if (place) props.onMenu?.(at, place.x, place.y);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
-    const direction = ARROWS[event.key];
+    const direction = ARROWS[flip ? (UPSIDE_DOWN[event.key] ?? event.key) : event.key];
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (direction) props.onSelect(controller.current?.neighbourOf(selected, direction) ?? -1);
+    const step = STEPS[event.key];
+    if (step) controller.current?.step(...step);
+    else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) openMenu();
+    else if (direction) props.onSelect(controller.current?.neighbourOf(selected, direction) ?? -1);
     else if (event.key === "Enter" && selected >= 0) props.onZoom(selected);
     else if (event.key === "Backspace") props.onZoom(tree.parent[zoom]);
     else return;
@@ -75,17 +97,18 @@ export function FlameView(props: FlameViewProps) {
   };
 
   const cardNode = hover.node >= 0 && hover.node < tree.count ? hover.node : selected;
-  const place = hover.node >= 0 ? hover : selected >= 0 ? controller.current?.placeOf(tree, zoom, selected) : null;
+  const place = hover.node >= 0 ? hover : selected >= 0 ? controller.current?.placeOf(tree, selected) : null;
   return (
     <div class="flame" ref={scroller}>
       <canvas
         ref={canvas}
-        id="flamegraph"
+        id={id}
+        class="graph"
         tabIndex={0}
         role="application"
         aria-roledescription="flame graph"
-        aria-label="Flame graph. Arrow keys move between frames, Enter zooms, Escape resets."
-        aria-describedby="flame-summary"
+        aria-label={`${props.label ?? "Flame graph"}. Arrow keys move between frames, Enter zooms, Escape resets. The table of functions says the same in words.`}
+        aria-describedby={`${id}-summary`}
         data-nodes={tree.count}
         data-groups={groups}
         data-total={tree.total[0]}
@@ -95,6 +118,8 @@ export function FlameView(props: FlameViewProps) {
         data-zoom={zoom === 0 ? "" : displayName(tree.names[tree.name[zoom]])}
         data-zoom-depth={tree.row[zoom]}
         data-selected={selected < 0 ? "" : displayName(tree.names[tree.name[selected]])}
+        data-part={part ? part.join("~") : ""}
+        data-flip={flip}
         data-matched-frames={matches?.nodes ?? 0}
         data-from-ms={props.fromMs}
         data-until-ms={props.untilMs}
@@ -102,17 +127,30 @@ export function FlameView(props: FlameViewProps) {
       />
       <canvas ref={overlay} class="overlay" aria-hidden="true" />
       <Spacer rows={tree.rowCount} />
-      <p id="flame-summary" class="unseen">
+      <p id={`${id}-summary`} class="unseen">
         {summary(tree, zoom, matches, unit, drawn)}
         {groups > 0 && ` Grouped by ${groupBy}: ${groups} ${groups === 1 ? "value" : "values"}.`}
       </p>
       <p class="unseen" aria-live="polite">
-        {selected >= 0 && frameSentence(frameFacts(tree, selected, zoom, unit, groupBy))}
+        {selected >= 0 && frameSentence(frameFacts(tree, selected, zoom, unit, groupBy, props.more?.(selected)))}
       </p>
-      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit, groupBy)} x={place.x} y={place.y} />}
+      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit, groupBy, props.more?.(cardNode))} x={place.x} y={place.y} />}
     </div>
   );
 }
+
+/** Zoom factor and widths to pan by, as games have it; `+` and `-` too. */
+const STEPS: Record<string, [number, number] | undefined> = {
+  w: [0.8, 0],
+  s: [1.25, 0],
+  "+": [0.8, 0],
+  "=": [0.8, 0],
+  "-": [1.25, 0],
+  a: [1, -0.1],
+  d: [1, 0.1],
+};
+
+const UPSIDE_DOWN: Record<string, string | undefined> = { ArrowUp: "ArrowDown", ArrowDown: "ArrowUp" };
 
 const ARROWS: Record<string, "up" | "down" | "left" | "right" | undefined> = {
   ArrowUp: "up",
@@ -146,67 +184,4 @@ function summary(tree: Tree, zoom: number, matches: Matches | null, unit: string
   }
   if (matches) parts.push(`${matches.nodes} frames match the search, ${formatShare(matches.weight, whole)} of the total.`);
   return parts.join(" ");
-}
-
-/** Details of one frame beside the pointer, turned inwards at the edges of the window. */
-function FrameCard({ facts, x, y }: { facts: FrameFacts; x: number; y: number }) {
-  const card = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    const element = card.current;
-    if (!element) return;
-    const { width, height } = element.getBoundingClientRect();
-    const left = x + 14 + width > innerWidth - 6 ? x - width - 14 : x + 14;
-    const top = y + 16 + height > innerHeight - 6 ? y - height - 12 : y + 16;
-    element.style.left = `${Math.max(6, Math.min(left, innerWidth - width - 6))}px`;
-    element.style.top = `${Math.max(6, top)}px`;
-  }, [x, y, facts.name]);
-  return (
-    <div class="card" ref={card} role="tooltip">
-      <strong class="card-name">
-        <bdi>{facts.name}</bdi>
-      </strong>
-      <dl>
-        <dt>Total</dt>
-        <dd>
-          {facts.total} <span class="share">{facts.totalShare}</span>
-        </dd>
-        <dt>Self</dt>
-        <dd>
-          {facts.self} <span class="share">{facts.selfShare}</span>
-        </dd>
-        {facts.zoomShare && (
-          <>
-            <dt>Of zoom</dt>
-            <dd>{facts.zoomShare}</dd>
-          </>
-        )}
-        {facts.module !== "" && (
-          <>
-            <dt>Module</dt>
-            <dd>
-              <bdi>{facts.module}</bdi>
-            </dd>
-          </>
-        )}
-        {facts.place !== "" && (
-          <>
-            <dt>Source</dt>
-            <dd>
-              <bdi>{facts.place}</bdi>
-            </dd>
-          </>
-        )}
-        {!facts.isLabel && (
-          <>
-            <dt>Kind</dt>
-            <dd>
-              {facts.kind}
-              {facts.inlined && ", inlined"}
-            </dd>
-          </>
-        )}
-      </dl>
-      {facts.isLabel && <p class="muted">A click zooms, a double click shows only this.</p>}
-    </div>
-  );
 }

@@ -14,6 +14,9 @@ export interface FrameFacts {
   readonly module: string;
   readonly kind: string;
   readonly inlined: boolean;
+  readonly isOther: boolean;
+  /** What else there is to say, as terms and texts. */
+  readonly more: readonly (readonly [term: string, text: string])[];
   /** True for the box of a label's value, whose name is then `label = value`. */
   readonly isLabel: boolean;
 }
@@ -31,7 +34,7 @@ const KIND_WORDS: Record<number, string> = {
 const MAX_CARD_CHARS = 1_000;
 
 /** `groupBy`: the label whose values the label boxes stand for. */
-export function frameFacts(tree: Tree, node: number, zoom: number, unit: string, groupBy: string): FrameFacts {
+export function frameFacts(tree: Tree, node: number, zoom: number, unit: string, groupBy: string, more: FrameFacts["more"] = []): FrameFacts {
   const whole = tree.total[0];
   const file = tree.files[tree.file[node]];
   const line = tree.line[node];
@@ -50,6 +53,8 @@ export function frameFacts(tree: Tree, node: number, zoom: number, unit: string,
     module: tree.modules[tree.module[node]] === "" ? "" : displayName(tree.modules[tree.module[node]]),
     kind: KIND_WORDS[tree.kind[node]] ?? "unknown kind",
     inlined: tree.inlined[node] !== 0,
+    isOther: tree.kind[node] === Kind.Other,
+    more,
     isLabel,
   };
 }

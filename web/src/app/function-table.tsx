@@ -1,8 +1,8 @@
-/** The functions of the selection, by self or total. A row searches for its function in the graph. */
-import { useMemo, useRef } from "preact/hooks";
+/** Functions with self and total value. Only the rows that can be seen are in the page. */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { exactTerm, Kind, type Matcher, UNKNOWN_NAME } from "../layout/index.ts";
 import { frameColour, type Theme } from "../render/index.ts";
-import type { Slot, SortKey, Top, TopRow } from "../state/index.ts";
+import type { FunctionName, Slot, SortKey, Top, TopRow } from "../state/index.ts";
 import { formatShare, formatValue } from "./format.ts";
 import { Name } from "./parts.tsx";
 import { Swatch } from "./timeline-view.tsx";
@@ -15,36 +15,91 @@ interface FunctionTableProps {
   readonly theme: Theme;
   /** Kinds by module, as the flame graph knows them, so that colours agree. */
   readonly kinds: ReadonlyMap<string, number>;
+  /** True: functions that do not match the search are left out. */
+  readonly filter?: boolean;
   onSort(sort: SortKey): void;
-  onSearch(term: string): void;
+  /** A row was chosen: the term that finds its function, or an empty one if it was chosen before. */
+  onChoose(term: string): void;
+  /** A row was opened. */
+  onOpen?(focus: FunctionName): void;
 }
 
-const MAX_ROWS = 250;
+export const ROW_PX = 23;
+const HEAD_PX = 27;
+/** Rows above and below what can be seen, for quick scrolling. */
+const SPARE_ROWS = 12;
+const NO_ROWS: readonly TopRow[] = [];
 
 export function FunctionTable(props: FunctionTableProps) {
   const { answer, error } = props.slot;
-  const rows = useMemo(() => (answer ? sorted(answer.rows, props.sort).slice(0, MAX_ROWS) : []), [answer, props.sort]);
-  const body = useRef<HTMLTableSectionElement>(null);
+  const { matches, filter } = props;
+  const all = answer?.rows ?? NO_ROWS;
+  const rows = useMemo(() => {
+    const kept = filter && matches ? all.filter((row) => matches(row.name)) : all;
+    return sorted(kept, props.sort);
+  }, [all, props.sort, filter, filter ? matches : null]);
+  const scroller = useRef<HTMLElement>(null);
+  const [first, last] = useVisibleRows(scroller, rows.length);
+  const shown = rows.slice(first, last);
   return (
-    <section class={`functions ${props.slot.stale ? "stale" : ""}`} aria-label="Functions">
-      <table>
+    <section class={`functions ${props.slot.stale ? "stale" : ""}`} aria-label="Functions" ref={scroller} data-rows={rows.length}>
+      <table aria-rowcount={rows.length + 1}>
         <thead>
-          <tr>
+          <tr aria-rowindex={1}>
             <Head label="Function" column="name" {...props} />
             <Head label="Self" column="self" {...props} />
             <Head label="Total" column="total" {...props} />
           </tr>
         </thead>
-        <tbody ref={body} onKeyDown={(event) => moveFocus(event, body.current)}>
-          {rows.map((row, i) => (
-            <Row key={`${row.module}\u0001${row.name}`} row={row} answer={answer as Top} first={i === 0} {...props} />
+        <tbody onKeyDown={(event) => onKeyDown(event, scroller.current, rows, props.onOpen)}>
+          <Space rows={first} />
+          {shown.map((row, i) => (
+            <Row key={`${row.module}\u0001${row.name}`} row={row} index={first + i} answer={answer as Top} first={i === 0} {...props} />
           ))}
+          <Space rows={rows.length - last} />
         </tbody>
       </table>
-      {rows.length === 0 && <p class="muted table-note">{error ? error.message : answer ? "No functions in this range." : "Loading…"}</p>}
-      {answer && answer.rows.length > rows.length && <p class="muted table-note">The first {rows.length} are shown.</p>}
+      {rows.length === 0 && <p class="muted table-note">{error ? error.message : !answer ? "Loading…" : all.length > 0 ? "No function matches." : "No functions in this range."}</p>}
     </section>
   );
+}
+
+/** Which rows lie in the window of a scroller, from a first up to, not including, a last. */
+function useVisibleRows(scroller: { readonly current: HTMLElement | null }, count: number): [number, number] {
+  const [range, setRange] = useState<[number, number]>([0, 80]);
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const measure = () => {
+      // On narrow screens the page scrolls and the table is as high as its rows.
+      const isOwn = element.scrollHeight > element.clientHeight + 1;
+      const top = isOwn ? element.scrollTop : Math.max(0, -element.getBoundingClientRect().top);
+      const height = isOwn ? element.clientHeight : innerHeight;
+      const from = Math.max(0, Math.floor((top - HEAD_PX) / ROW_PX) - SPARE_ROWS);
+      const until = Math.ceil((top + height) / ROW_PX) + SPARE_ROWS;
+      setRange((before) => (before[0] === from && before[1] === until ? before : [from, until]));
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    const options = { passive: true, capture: true };
+    window.addEventListener("scroll", measure, options);
+    return () => {
+      observer.disconnect();
+      window.removeEventListener("scroll", measure, options);
+    };
+  }, [count]);
+  const first = Math.min(range[0], Math.max(0, count - 1));
+  return [first, Math.min(count, Math.max(range[1], first + 1))];
+}
+
+/** Stands for rows that cannot be seen. */
+function Space({ rows }: { rows: number }) {
+  return rows > 0 ? (
+    <tr class="space" aria-hidden="true" style={{ height: `${rows * ROW_PX}px` }}>
+      <td colSpan={3} />
+    </tr>
+  ) : null;
 }
 
 function sorted(rows: readonly TopRow[], sort: SortKey): TopRow[] {
@@ -75,17 +130,18 @@ function Head(props: { label: string; column: SortKey; sort: SortKey; onSort(sor
 
 interface RowProps extends FunctionTableProps {
   readonly row: TopRow;
+  readonly index: number;
   readonly answer: Top;
   readonly first: boolean;
 }
 
-function Row({ row, answer, first, search, matches, theme, kinds, onSearch }: RowProps) {
+function Row({ row, index, answer, first, search, matches, theme, kinds, onChoose, onOpen }: RowProps) {
   const term = exactTerm(row.name);
   const chosen = search === term;
   const matched = matches !== null && matches(row.name);
-  const kind = kinds.get(`${row.module}\u0001${row.name}`) ?? (row.module === "" ? Kind.Special : Kind.Native);
+  const kind = kinds.get(`${row.module}\u0001${row.name}`) ?? kindOf(row.module);
   return (
-    <tr class={matched ? "matched" : ""} onClick={() => onSearch(chosen ? "" : term)}>
+    <tr class={matched ? "matched" : ""} aria-rowindex={index + 2} data-index={index} onClick={() => onChoose(chosen ? "" : term)} onDblClick={() => onOpen?.(row)}>
       <td class="name">
         <Swatch colour={frameColour(theme, kind, row.module, row.name)} />
         <button type="button" tabIndex={first ? 0 : -1} aria-pressed={chosen} title={row.name === "" ? UNKNOWN_NAME : row.name.slice(0, 400)}>
@@ -103,6 +159,11 @@ function Row({ row, answer, first, search, matches, theme, kinds, onSearch }: Ro
   );
 }
 
+/** Of a function that no flame graph shows. */
+function kindOf(module: string): number {
+  return module === "" ? Kind.Special : module === "[kernel]" ? Kind.Kernel : Kind.Native;
+}
+
 function Amount({ value, answer }: { value: number; answer: Top }) {
   const share = answer.total > 0 ? Math.min(1, value / answer.total) : 0;
   return (
@@ -114,11 +175,27 @@ function Amount({ value, answer }: { value: number; answer: Top }) {
   );
 }
 
-/** One stop for the tab key; arrows move within. */
-function moveFocus(event: KeyboardEvent, body: HTMLElement | null): void {
-  if (!body || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
+/** One stop for the tab key; arrows move within, `s` opens callers and callees. */
+function onKeyDown(event: KeyboardEvent, scroller: HTMLElement | null, rows: readonly TopRow[], onOpen?: (focus: FunctionName) => void): void {
   const row = (event.target as HTMLElement).closest("tr");
-  const next = event.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling;
-  next?.querySelector("button")?.focus();
+  const index = Number(row?.dataset.index ?? -1);
+  if (index < 0 || !scroller) return;
+  if (event.key === "s" && onOpen) onOpen(rows[index]);
+  else {
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 }[event.key];
+    if (!step) return;
+    focusRow(scroller, Math.min(rows.length - 1, Math.max(0, index + step)));
+  }
   event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Brings a row into the window, waits until it is in the page, and focuses it. */
+function focusRow(scroller: HTMLElement, index: number): void {
+  const top = index * ROW_PX;
+  if (top < scroller.scrollTop) scroller.scrollTop = top;
+  else if (top + ROW_PX + HEAD_PX > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + ROW_PX + HEAD_PX - scroller.clientHeight;
+  const focus = () => scroller.querySelector<HTMLElement>(`tr[data-index="${index}"] button`)?.focus({ preventScroll: true });
+  focus();
+  requestAnimationFrame(() => requestAnimationFrame(focus));
 }

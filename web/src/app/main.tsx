@@ -2,6 +2,7 @@ import { render } from "preact";
 import { createApi, Session } from "../state/index.ts";
 import { App } from "./app.tsx";
 import "./style.css";
+import "./pages.css";
 import { browserEnvironment } from "./use-session.ts";
 
 const host = document.getElementById("app");

@@ -12,7 +12,7 @@ import {
   searchTree,
   type Tree,
 } from "../layout/index.ts";
-import { ApiError, type Flamegraph } from "../state/index.ts";
+import { ApiError, type Columns, type SearchAnswer } from "../state/index.ts";
 import { formatShare } from "./format.ts";
 
 export interface Profile {
@@ -22,7 +22,7 @@ export interface Profile {
   readonly kinds: ReadonlyMap<string, number>;
 }
 
-export function useProfile(answer: Flamegraph | null): Profile {
+export function useProfile(answer: Columns | null): Profile {
   return useMemo(() => {
     // Without samples a server may leave out even the root.
     if (!answer || answer.nodes.parent.length === 0) return { tree: null, error: null, kinds: new Map() };
@@ -57,7 +57,7 @@ export interface Found {
   readonly share: string | null;
 }
 
-export function useSearch(tree: Tree | null, term: string, zoom: number, pruned: boolean): Found {
+export function useSearch(tree: Tree | null, term: string, zoom: number, pruned: boolean, whole: SearchAnswer | null): Found {
   const parsed = useMemo(() => parseTerm(term), [term]);
   const matches = useMemo(
     () => (tree && parsed.kind === "matcher" ? searchTree(tree, parsed.matches) : null),
@@ -67,15 +67,15 @@ export function useSearch(tree: Tree | null, term: string, zoom: number, pruned:
     const matcher = parsed.kind === "matcher" ? parsed.matches : null;
     const message = parsed.kind === "wrong" ? parsed.message : "";
     if (!tree || !matches) return { matcher, matches, message, share: null };
-    return { matcher, matches, message, share: shareText(tree, matches, zoom, pruned) };
-  }, [tree, matches, parsed, zoom, pruned]);
+    return { matcher, matches, message, share: shareText(tree, matches, zoom, pruned, whole) };
+  }, [tree, matches, parsed, zoom, pruned, whole]);
 }
 
-/** Boxes that were pruned cannot match, so what is left is a lower bound and says so. */
-function shareText(tree: Tree, matches: Matches, zoom: number, pruned: boolean): string {
+/** Boxes that were pruned cannot match, so what is left is a lower bound and says so; `whole` is what the server found in all. */
+function shareText(tree: Tree, matches: Matches, zoom: number, pruned: boolean, whole: SearchAnswer | null): string {
   const share = (weight: number, whole: number) =>
     `${pruned && weight < whole ? "≥ " : ""}${formatShare(weight, whole)}`;
-  const ofAll = share(matches.weight, tree.total[0]);
+  const ofAll = whole ? formatShare(whole.total, whole.whole) : share(matches.weight, tree.total[0]);
   if (zoom === 0) return ofAll;
   return `${share(matchedWithin(tree, matches, zoom), tree.total[zoom])} of zoom, ${ofAll} of all`;
 }

@@ -1,18 +1,19 @@
 /** Search, zoom, panes, sharing and export. */
-import type { RefObject } from "preact";
 import { displayName, Kind, type Tree } from "../layout/index.ts";
-import { exportAddress, type ExportFormat, type Pane, type Range, SERVICE_LABEL } from "../state/index.ts";
+import { type Colouring, type Pane, SERVICE_LABEL } from "../state/index.ts";
 import { formatShare } from "./format.ts";
-import { Icon, Name, Popover, Segments } from "./parts.tsx";
+import { Icon, Name, Segments } from "./parts.tsx";
 
 interface SearchProps {
-  readonly field: RefObject<HTMLInputElement | null>;
+  readonly field: { current: HTMLInputElement | null };
   readonly text: string;
   readonly message: string;
   readonly share: string | null;
   readonly frames: number;
+  /** What is counted; standard: boxes. */
+  readonly of?: string;
   onText(text: string): void;
-  onNext(step: 1 | -1): void;
+  onNext?(step: 1 | -1): void;
   onLeave(): void;
 }
 
@@ -35,7 +36,7 @@ export function SearchBox(props: SearchProps) {
         value={props.text}
         onInput={(event) => props.onText(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === "Enter") props.onNext(event.shiftKey ? -1 : 1);
+          if (event.key === "Enter") props.onNext?.(event.shiftKey ? -1 : 1);
           else if (event.key === "Escape") {
             event.stopPropagation();
             props.onText("");
@@ -53,16 +54,16 @@ export function SearchBox(props: SearchProps) {
       {props.message !== "" && <span class="muted">{props.message}</span>}
       {props.share !== null && (
         <>
-          <strong>{props.share}</strong> <span class="muted">in {props.frames.toLocaleString("en")} {props.frames === 1 ? "box" : "boxes"}</span>
+          <strong>{props.share}</strong> <span class="muted">in {props.frames.toLocaleString("en")} {props.of ?? (props.frames === 1 ? "box" : "boxes")}</span>
         </>
       )}
     </output>
-    {props.frames > 0 && (
+    {props.frames > 0 && props.onNext && (
       <span class="steps">
-        <button type="button" class="icon-button" aria-label="Previous match" title="Previous match (N)" onClick={() => props.onNext(-1)}>
+        <button type="button" class="icon-button" aria-label="Previous match" title="Previous match (N)" onClick={() => props.onNext?.(-1)}>
           <Icon name="up" />
         </button>
-        <button type="button" class="icon-button" aria-label="Next match" title="Next match (n)" onClick={() => props.onNext(1)}>
+        <button type="button" class="icon-button" aria-label="Next match" title="Next match (n)" onClick={() => props.onNext?.(1)}>
           <Icon name="down" />
         </button>
       </span>
@@ -76,12 +77,14 @@ interface ZoomProps {
   readonly zoom: number;
   /** True if the frame of the link is not in this profile and an ancestor is shown instead. */
   readonly lost: boolean;
+  /** Not null: gestures moved to another part than all of the zoomed frame. */
+  readonly part: readonly [number, number] | null;
   onReset(): void;
   onOpenLabel(node: number): void;
 }
 
-export function ZoomNote({ tree, zoom, lost, onReset, onOpenLabel }: ZoomProps) {
-  if (zoom === 0 && !lost) return null;
+export function ZoomNote({ tree, zoom, lost, part, onReset, onOpenLabel }: ZoomProps) {
+  if (zoom === 0 && !lost && !part) return null;
   return (
     <div class="zoom-note">
       <button type="button" onClick={onReset} title="Show everything (Esc)">
@@ -90,7 +93,7 @@ export function ZoomNote({ tree, zoom, lost, onReset, onOpenLabel }: ZoomProps) 
       </button>
       {lost ? (
         <span class="warn">The zoomed frame has no samples in this range; its nearest caller is shown.</span>
-      ) : (
+      ) : zoom === 0 ? null : (
         <span class="zoom-name">
           <Name text={tree.names[tree.name[zoom]]} maxChars={120} /> <span class="share">{formatShare(tree.total[zoom], tree.total[0])}</span>
         </span>
@@ -135,28 +138,36 @@ export function GraphGroup({ value, labels, onGroup }: GroupProps) {
   );
 }
 
-const FORMATS: readonly (readonly [format: ExportFormat, text: string, file: string])[] = [
-  ["pprof", "pprof (.pb.gz)", "profile.pb.gz"],
-  ["collapsed", "Collapsed stacks (.collapsed)", "profile.collapsed"],
-  ["svg", "Picture (.svg)", "profile.svg"],
-  ["json", "Columns as JSON (.json)", "profile.json"],
-];
+interface LookProps {
+  readonly flip: boolean;
+  readonly colouring: Colouring;
+  readonly grouped: boolean;
+  onLook(look: { flip?: boolean; colouring?: Colouring }): void;
+}
 
-export function ExportMenu({ query, range, groupBy }: { query: string; range: Range; groupBy: string }) {
+/** Upside down or not, and what colours mean. */
+export function GraphLook({ flip, colouring, grouped, onLook }: LookProps) {
   return (
-    <Popover label="Export" icon="export" align="right" title="Save what is selected">
-      {(close) => (
-        <ul class="menu" onClick={close}>
-          {FORMATS.map(([format, text, file]) => (
-            <li key={format}>
-              <a href={exportAddress(query, range, groupBy, format)} download={file}>
-                {text}
-              </a>
-            </li>
-          ))}
-        </ul>
+    <>
+      <button type="button" class="icon-button" aria-label="Root at the bottom" aria-pressed={flip} title="Root at the top or at the bottom (f)" onClick={() => onLook({ flip: !flip })}>
+        <Icon name="flip" />
+      </button>
+      {grouped && (
+        <span class="colouring muted">Colour</span>
       )}
-    </Popover>
+      {grouped && (
+        <Segments label="Colours mean" class="small colouring" value={colouring} options={[["module", "Module"], ["group", "Group"]]} onChoose={(next) => onLook({ colouring: next })} />
+      )}
+    </>
+  );
+}
+
+export function ShareButton({ onShare }: { onShare(): void }) {
+  return (
+    <button type="button" id="share" title="Copy a link to exactly this view (c)" onClick={onShare}>
+      <Icon name="share" />
+      <span>Copy link</span>
+    </button>
   );
 }
 

@@ -74,3 +74,60 @@ function heaviestChild(tree: Tree, node: number): number {
   }
   return best;
 }
+
+/** No closer look than this part of the whole: beyond it numbers would lose their last digits. */
+const MIN_SPAN_SHARE = 1e-9;
+
+/** `span` scaled around the value `at` by `factor` (below 1: closer), within `[0, whole]`. */
+export function zoomSpan(span: Span, at: number, factor: number, whole: number): Span {
+  const length = Math.min(whole, Math.max(whole * MIN_SPAN_SHARE, (span.end - span.start) * factor));
+  const part = (at - span.start) / (span.end - span.start);
+  return shifted(at - part * length, length, whole);
+}
+
+/** `span` moved by `by`, as far as `[0, whole]` reaches. */
+export function panSpan(span: Span, by: number, whole: number): Span {
+  return shifted(span.start + by, span.end - span.start, whole);
+}
+
+function shifted(start: number, length: number, whole: number): Span {
+  const from = Math.min(Math.max(0, start), Math.max(0, whole - length));
+  return { start: from, end: Math.min(whole, from + length) };
+}
+
+/**
+ * A span as it stands in links: its edges as parts of `base`'s width, so that it survives new data.
+ * Null for `base` itself.
+ */
+export function relativeSpan(base: Span, span: Span): readonly [number, number] | null {
+  const width = base.end - base.start;
+  const edges = [(span.start - base.start) / width, (span.end - base.start) / width] as const;
+  const isBase = Math.abs(edges[0]) < 1e-9 && Math.abs(edges[1] - 1) < 1e-9;
+  return isBase || !edges.every(Number.isFinite) ? null : edges;
+}
+
+/** What `relativeSpan` was taken of, in another tree; `base` itself where it cannot be. */
+export function absoluteSpan(base: Span, edges: readonly [number, number] | null, whole: number): Span {
+  if (!edges) return base;
+  const width = base.end - base.start;
+  const span = shifted(base.start + edges[0] * width, Math.min(whole, (edges[1] - edges[0]) * width), whole);
+  return span.end - span.start >= whole * MIN_SPAN_SHARE ? span : base;
+}
+
+/** How rows lie below one another: `flip` puts the root at the bottom of `heightPx`. */
+export interface Rows {
+  readonly rowCount: number;
+  readonly rowPx: number;
+  readonly heightPx: number;
+  readonly flip: boolean;
+}
+
+/** Upper edge of a row, before scrolling. */
+export function rowTop(rows: Rows, row: number): number {
+  return rows.flip ? rows.heightPx - (row + 1) * rows.rowPx : row * rows.rowPx;
+}
+
+/** The row at a height, before scrolling; may lie outside the tree. */
+export function rowAt(rows: Rows, y: number): number {
+  return rows.flip ? Math.ceil((rows.heightPx - y) / rows.rowPx) - 1 : Math.floor(y / rows.rowPx);
+}

@@ -154,6 +154,32 @@ export function css(colour: Rgb, alpha = 1): string {
     : `rgb(${colour.r} ${colour.g} ${colour.b} / ${alpha})`;
 }
 
+/** Between two colours in sRGB: `part` 1 is all of `b`. */
+export function mix(a: Rgb, b: Rgb, part: number): Rgb {
+  const channel = (x: number, y: number) => Math.round(x + (y - x) * part);
+  return rgb(channel(a.r, b.r), channel(a.g, b.g), channel(a.b, b.b));
+}
+
+/** As one number, the way image data hold it on little-endian machines, which all browsers run on. */
+export function pixel(colour: Rgb): number {
+  return ((255 << 24) | (colour.b << 16) | (colour.g << 8) | colour.r) >>> 0;
+}
+
+const LESS_HUE = 250;
+const MORE_HUE = 55;
+
+/**
+ * How much something changed, from -1 (less: blue) over 0 to 1 (more: orange); grey for NaN, what did
+ * not change for sure. Blue and orange are told apart by all common kinds of colour vision.
+ */
+export function changeColour(theme: Theme, change: number): Rgb {
+  const { grey } = TONES[theme];
+  if (Number.isNaN(change)) return oklch(grey, 0.004, 260);
+  const size = Math.min(1, Math.abs(change));
+  const hue = change < 0 ? LESS_HUE : MORE_HUE;
+  return theme === "light" ? oklch(0.93 - 0.21 * size, 0.02 + 0.13 * size, hue) : oklch(0.33 + 0.14 * size, 0.015 + 0.115 * size, hue);
+}
+
 /** Contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio"). */
 export function contrast(a: Rgb, b: Rgb): number {
   const [low, high] = [luminance(a), luminance(b)].toSorted((x, y) => x - y);

@@ -66,12 +66,101 @@ export interface Top {
   readonly rows: readonly TopRow[];
 }
 
+/** Tables and boxes, as every flame graph has them. */
+export type Columns = Pick<Flamegraph, "names" | "modules" | "files" | "nodes">;
+
+export interface SearchAnswer {
+  readonly whole: number;
+  readonly self: number;
+  readonly total: number;
+  readonly boxes: number;
+  readonly functions_total: number;
+  readonly functions: readonly TopRow[];
+}
+
+export interface Sandwich {
+  readonly unit: string;
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly name: string;
+  readonly module: string;
+  readonly whole: number;
+  readonly self: number;
+  readonly total: number;
+  readonly callers: Columns & { readonly nodes_before_pruning: number };
+  readonly callees: Columns & { readonly nodes_before_pruning: number };
+}
+
+/** One side of a comparison. */
+export interface Side {
+  readonly query: string;
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly total: number;
+  readonly samples: number;
+}
+
+export interface Comparison {
+  readonly unit: string;
+  readonly base: Side;
+  readonly new: Side;
+  readonly nodes_before_pruning: number;
+  readonly names: readonly string[];
+  readonly modules: readonly string[];
+  readonly files: readonly string[];
+  readonly nodes: Omit<Flamegraph["nodes"], "self" | "total"> & {
+    readonly base_self: readonly number[];
+    readonly base_total: readonly number[];
+    readonly new_self: readonly number[];
+    readonly new_total: readonly number[];
+  };
+  readonly functions: readonly ChangedFunction[];
+  readonly functions_total: number;
+}
+
+export interface ChangedFunction {
+  readonly name: string;
+  readonly module: string;
+  readonly base_self: number;
+  readonly base_total: number;
+  readonly new_self: number;
+  readonly new_total: number;
+}
+
+/** A file that was dropped onto the page. */
+export interface ParsedFile extends Columns {
+  readonly format: string;
+  readonly profile_types: readonly string[];
+  readonly profile_type: string;
+  readonly unit: string;
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly total: number;
+  readonly samples: number;
+  readonly nodes_before_pruning: number;
+}
+
+export interface Agent {
+  readonly host: string;
+  readonly host_id: string;
+  readonly version: string;
+  readonly last_seen_ms: number;
+  readonly cpus: number;
+  readonly sample_source: string;
+  readonly frequency_hz: number;
+  readonly samples_taken: number;
+  readonly samples_lost: number;
+  readonly unwind: { readonly complete: number; readonly truncated: number; readonly failed: number };
+}
+
+export type Agents = readonly Agent[];
+
 export interface Range {
   readonly from: string;
   readonly until: string;
 }
 
-export type ExportFormat = "collapsed" | "pprof" | "svg" | "json";
+export type ExportFormat = "collapsed" | "pprof" | "svg" | "speedscope" | "html" | "json";
 
 /** Why a call failed. `status` 0: the server did not answer at all. */
 export class ApiError extends Error {
@@ -93,13 +182,26 @@ export class ApiError extends Error {
   }
 }
 
+export interface GraphOptions {
+  readonly maxNodes: number;
+  /** Empty: not grouped. */
+  readonly groupBy: string;
+  /** What to show in detail, as links have it; empty: everything alike. */
+  readonly root: string;
+}
+
 export interface Api {
   profileTypes(signal: AbortSignal): Promise<readonly ProfileType[]>;
   labels(query: string, range: Range, signal: AbortSignal): Promise<readonly string[]>;
-  /** `groupBy` empty: not grouped. */
-  flamegraph(query: string, range: Range, maxNodes: number, groupBy: string, signal: AbortSignal): Promise<Flamegraph>;
+  flamegraph(query: string, range: Range, options: GraphOptions, signal: AbortSignal): Promise<Flamegraph>;
   timeline(query: string, range: Range, groupBy: string, signal: AbortSignal): Promise<Timeline>;
   top(query: string, range: Range, by: string, limit: number, signal: AbortSignal): Promise<Top>;
+  search(query: string, range: Range, term: string, signal: AbortSignal): Promise<SearchAnswer>;
+  sandwich(query: string, range: Range, focus: { readonly name: string; readonly module: string }, signal: AbortSignal): Promise<Sandwich>;
+  compare(query: string, range: Range, base: Range & { readonly query: string }, maxNodes: number, signal: AbortSignal): Promise<Comparison>;
+  agents(signal: AbortSignal): Promise<Agents>;
+  /** Has the server read a file; it keeps nothing of it. */
+  parse(name: string, body: Blob, signal: AbortSignal): Promise<ParsedFile>;
 }
 
 /** `fetch` is a parameter so that tests can answer late, wrongly or never. */
@@ -113,12 +215,20 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
     async labels(query, range, signal) {
       return (await get<{ labels: string[] }>("labels", { query, ...range }, signal)).labels;
     },
-    flamegraph: (query, range, maxNodes, groupBy, signal) =>
-      get("flamegraph", { query, ...range, max_nodes: String(maxNodes), group_by: groupBy }, signal),
+    flamegraph: (query, range, { maxNodes, groupBy, root }, signal) =>
+      get("flamegraph", { query, ...range, max_nodes: String(maxNodes), group_by: groupBy, root }, signal),
     timeline: (query, range, groupBy, signal) =>
       get("timeline", { query, ...range, group_by: groupBy }, signal),
     top: (query, range, by, limit, signal) =>
       get("top", { query, ...range, by, limit: String(limit) }, signal),
+    search: (query, range, term, signal) => get("search", { query, ...range, ...searchMode(term), limit: "1" }, signal),
+    sandwich: (query, range, focus, signal) => get("sandwich", { query, ...range, ...focus }, signal),
+    compare: (query, range, base, maxNodes, signal) =>
+      get("compare", { query, ...range, base: base.query, base_from: base.from, base_until: base.until, max_nodes: String(maxNodes) }, signal),
+    async agents(signal) {
+      return (await get<{ agents: Agent[] }>("agents", {}, signal)).agents;
+    },
+    parse: (name, body, signal) => call(fetchJson, address("parse", { name }), signal, { method: "POST", body }),
   };
 }
 
@@ -133,10 +243,19 @@ function address(path: string, parameters: Record<string, string>): string {
   return `/api/v1/${path}${search === "" ? "" : `?${search}`}`;
 }
 
-async function call<T>(fetchJson: typeof fetch, url: string, signal: AbortSignal): Promise<T> {
+/** A search term as it is typed, in the server's words. */
+export function searchMode(term: string): { readonly q: string; readonly mode: string } {
+  const trimmed = term.trim();
+  const regex = /^\/(.+)\/(i?)$/s.exec(trimmed);
+  if (regex) return { q: `${regex[2] === "" ? "" : "(?i)"}${regex[1]}`, mode: "regex" };
+  const isExact = trimmed.length > 2 && trimmed.startsWith('"') && trimmed.endsWith('"');
+  return isExact ? { q: trimmed.slice(1, -1), mode: "exact" } : { q: trimmed, mode: "text" };
+}
+
+async function call<T>(fetchJson: typeof fetch, url: string, signal: AbortSignal, init: RequestInit = {}): Promise<T> {
   let response: Response;
   try {
-    response = await fetchJson(url, { signal, headers: { accept: "application/json" } });
+    response = await fetchJson(url, { ...init, signal, headers: { accept: "application/json" } });
   } catch (error) {
     signal.throwIfAborted();
     throw new ApiError(0, "unreachable", "The server does not answer.", describe(error));

@@ -4,11 +4,11 @@
  * outside (history, timers, visibility) comes in through `Environment`, so that the whole of it runs
  * in tests without a browser.
  */
-import { type Api, ApiError, type Flamegraph, type ProfileType, type Timeline, type Top } from "./api.ts";
+import { type Agents, type Api, ApiError, type Comparison, type Flamegraph, type ProfileType, type Sandwich, type SearchAnswer, type Timeline, type Top } from "./api.ts";
 import { Latest } from "./latest.ts";
-import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selector.ts";
+import { type Question, questionsOf, searchQuestion, withoutService } from "./questions.ts";
 import { isRelative } from "./time.ts";
-import { DEFAULT_VIEW, graphGroup, type View, viewFromSearch, viewToSearch } from "./view.ts";
+import { graphGroup, type View, viewFromSearch, viewToSearch } from "./view.ts";
 
 export interface Environment {
   /** The query part of the address, with its question mark. */
@@ -32,25 +32,29 @@ export interface Slot<T> {
   readonly answeredAtMs: number;
 }
 
-export interface Snapshot {
-  readonly view: View;
-  readonly paused: boolean;
-  readonly flamegraph: Slot<Flamegraph>;
-  readonly timeline: Slot<Timeline>;
-  readonly top: Slot<Top>;
-  readonly services: Slot<Top>;
-  readonly profileTypes: Slot<readonly ProfileType[]>;
-  readonly labels: Slot<readonly string[]>;
+/** What each slot holds. */
+export interface Slots {
+  readonly flamegraph: Flamegraph;
+  readonly timeline: Timeline;
+  readonly top: Top;
+  readonly services: Top;
+  readonly search: SearchAnswer;
+  readonly sandwich: Sandwich;
+  readonly comparison: Comparison;
+  readonly agents: Agents;
+  readonly profileTypes: readonly ProfileType[];
+  readonly labels: readonly string[];
 }
 
-type SlotName = Exclude<keyof Snapshot, "view" | "paused">;
+type SlotName = keyof Slots;
+
+export type Snapshot = { readonly view: View; readonly paused: boolean } & { readonly [N in SlotName]: Slot<Slots[N]> };
+
+const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "sandwich", "comparison", "agents", "profileTypes", "labels"];
 
 export const LIVE_INTERVAL_MS = 5_000;
 /** A server that takes long is asked less often: at most this share of the time is spent waiting for it. */
 const MAX_BUSY_SHARE = 0.25;
-const DEFAULT_MAX_NODES = 8192;
-const TOP_LIMIT = 1000;
-const SERVICES_LIMIT = 500;
 
 const EMPTY: Slot<never> = { answer: null, stale: false, loading: false, error: null, answeredAtMs: 0 };
 
@@ -61,6 +65,7 @@ export class Session {
   readonly #latest: Record<SlotName, Latest>;
   /** What each slot's last question was about; a change makes the answer shown stale. */
   readonly #keys = new Map<SlotName, string>();
+  readonly #details = new Map<SlotName, string>();
   #snapshot: Snapshot;
   #timer: number | null = null;
   #askedAtMs = 0;
@@ -68,24 +73,14 @@ export class Session {
   constructor(api: Api, environment: Environment) {
     this.#api = api;
     this.#environment = environment;
-    this.#latest = {
-      flamegraph: new Latest(),
-      timeline: new Latest(),
-      top: new Latest(),
-      services: new Latest(),
-      profileTypes: new Latest(),
-      labels: new Latest(),
-    };
-    this.#snapshot = {
-      view: viewFromSearch(environment.readAddress()),
-      paused: false,
-      flamegraph: EMPTY,
-      timeline: EMPTY,
-      top: EMPTY,
-      services: EMPTY,
-      profileTypes: EMPTY,
-      labels: EMPTY,
-    };
+    const perSlot = <T>(make: () => T) => Object.fromEntries(SLOT_NAMES.map((name) => [name, make()])) as Record<SlotName, T>;
+    this.#latest = perSlot(() => new Latest());
+    this.#snapshot = { view: viewFromSearch(environment.readAddress()), paused: false, ...perSlot(() => EMPTY) };
+  }
+
+  /** For what is in no view, such as files. */
+  get api(): Api {
+    return this.#api;
   }
 
   get snapshot(): Snapshot {
@@ -102,7 +97,7 @@ export class Session {
     this.#environment.onVisibilityChange(() => {
       if (!this.#environment.isHidden() && this.#isLive()) this.refresh();
     });
-    this.#ask("profileTypes", "", (signal) => this.#api.profileTypes(signal));
+    this.#ask({ slot: "profileTypes", key: "", detail: "", ask: (api, signal) => api.profileTypes(signal) });
     this.refresh();
   }
 
@@ -134,68 +129,63 @@ export class Session {
     this.#stopTimer();
     this.#askedAtMs = this.#environment.nowMs();
     const { view } = this.#snapshot;
+    for (const question of questionsOf(view)) this.#ask(question);
+    this.#askSearch(false);
     const range = { from: view.from, until: view.until };
-    const key = JSON.stringify([view.query, range]);
-    const maxNodes = view.allNodes ? 0 : DEFAULT_MAX_NODES;
-    const graphBy = graphGroup(view);
-    this.#ask("flamegraph", JSON.stringify([key, maxNodes, graphBy]), async (signal) => {
-      try {
-        return await this.#api.flamegraph(view.query, range, maxNodes, graphBy, signal);
-      } catch (error) {
-        // A fleet of more services than the server groups by: nobody asked for groups, so go without.
-        const tooMany = error instanceof ApiError && error.status === 413 && view.graphBy === null && graphBy !== "";
-        if (!tooMany) throw error;
-        return await this.#api.flamegraph(view.query, range, maxNodes, "", signal);
-      }
-    });
-    this.#ask("timeline", `${key}${view.groupBy}`, (signal) =>
-      this.#api.timeline(view.query, range, view.groupBy, signal),
-    );
-    this.#ask("top", key, (signal) => this.#api.top(view.query, range, "function", TOP_LIMIT, signal));
-    const anyService = withoutService(view.query);
-    const servicesKey = JSON.stringify([anyService, range]);
-    this.#ask("services", servicesKey, (signal) =>
-      this.#api.top(anyService, range, "service", SERVICES_LIMIT, signal),
-    );
-    if (this.#keys.get("labels") !== servicesKey) {
-      this.#ask("labels", servicesKey, (signal) => this.#api.labels("", range, signal));
-    }
+    const labels: Question<"labels"> = {
+      slot: "labels",
+      key: JSON.stringify([withoutService(view.query), range]),
+      detail: "",
+      ask: (api, signal) => api.labels("", range, signal),
+    };
+    if (view.page !== "fleet" && this.#keys.get("labels") !== labels.key) this.#ask(labels);
+  }
+
+  /** Searches everything where the picture does not show everything; once per question unless `again`. */
+  #askSearch(onlyNew: boolean): void {
+    const question = searchQuestion(this.#snapshot.view);
+    if (!question || !isPruned(this.#snapshot.flamegraph.answer)) {
+      this.#latest.search.cancel();
+      this.#keys.delete("search");
+      if (this.#snapshot.search !== EMPTY) this.#publishSlot("search", EMPTY);
+    } else if (!onlyNew || this.#keys.get("search") !== question.key) this.#ask(question);
   }
 
   #isLive(): boolean {
     return !this.#snapshot.paused && isRelative(this.#snapshot.view);
   }
 
-  /** Takes over a view; asks the server only if the view needs other data. */
+  /** Takes over a view; asks the server only for what the view needs anew. */
   #adopt(view: View): void {
     const old = this.#snapshot.view;
     this.#publish({ view });
-    const sameData =
-      old.query === view.query &&
-      old.from === view.from &&
-      old.until === view.until &&
-      old.allNodes === view.allNodes &&
-      old.groupBy === view.groupBy &&
-      graphGroup(old) === graphGroup(view);
-    if (!sameData) this.refresh();
+    const others = old.query !== view.query || old.from !== view.from || old.until !== view.until || old.page !== view.page;
+    if (others) {
+      this.refresh();
+      return;
+    }
+    for (const question of questionsOf(view)) {
+      const isNew = this.#keys.get(question.slot) !== question.key;
+      const wantsDetail = this.#details.get(question.slot) !== question.detail && isPruned(this.#snapshot.flamegraph.answer);
+      if (isNew || wantsDetail) this.#ask(question);
+    }
+    this.#askSearch(true);
   }
 
-  #ask<N extends SlotName>(
-    name: N,
-    key: string,
-    question: (signal: AbortSignal) => Promise<NonNullable<Snapshot[N]["answer"]>>,
-  ): void {
+  #ask<N extends SlotName>({ slot: name, key, detail, ask }: Question<N>): void {
     const isNew = this.#keys.get(name) !== key;
     this.#keys.set(name, key);
+    this.#details.set(name, detail);
     const shown = this.#snapshot[name];
     const stale = shown.stale || (isNew && shown.answer !== null);
     this.#publishSlot(name, { ...shown, stale, loading: true, error: isNew ? null : shown.error });
-    this.#latest[name].ask(question, (outcome) => {
+    this.#latest[name].ask((signal) => ask(this.#api, signal), (outcome) => {
       const before = this.#snapshot[name];
       const slot = outcome.ok
         ? { answer: outcome.value, stale: false, loading: false, error: null, answeredAtMs: this.#environment.nowMs() }
         : { ...before, loading: false, error: asApiError(outcome.error) };
-      this.#publishSlot(name, slot as Snapshot[N]);
+      this.#publishSlot(name, slot as Slot<unknown>);
+      if (name === "flamegraph") this.#askSearch(true);
       this.#scheduleNext();
     });
   }
@@ -205,7 +195,7 @@ export class Session {
     const busy = Object.values(this.#latest).some((latest) => latest.busy);
     if (busy || !this.#isLive() || this.#environment.isHidden()) return;
     // A question that is wrong does not become right by being asked again.
-    if (this.#snapshot.flamegraph.error?.passing === false) return;
+    if (mainSlots(this.#snapshot).some((slot) => slot.error?.passing === false)) return;
     this.#stopTimer();
     const tookMs = this.#environment.nowMs() - this.#askedAtMs;
     const waitMs = Math.max(LIVE_INTERVAL_MS - tookMs, tookMs / MAX_BUSY_SHARE - tookMs, 1_000);
@@ -231,13 +221,28 @@ export class Session {
 function regrouped(old: View, view: View): View {
   const [before, after] = [graphGroup(old), graphGroup(view)];
   if (before === after || view.zoom !== old.zoom) return view;
-  return { ...view, zoom: after === "" ? view.zoom.slice(1) : [] };
+  return { ...view, zoom: after === "" ? view.zoom.slice(1) : [], span: null };
 }
 
-/** The selection without its matchers on the service: what the service menu offers. */
-export function withoutService(query: string): string {
-  const selector = parseSelector(query);
-  return selector ? formatSelector(withValue(selector, SERVICE_LABEL, null)) : DEFAULT_VIEW.query;
+/** The answers without which the page shows nothing. */
+function mainSlots(snapshot: Snapshot): readonly Slot<unknown>[] {
+  switch (snapshot.view.page) {
+    case "explore":
+      return [snapshot.flamegraph];
+    case "functions":
+      return [snapshot.top];
+    case "sandwich":
+      return [snapshot.sandwich];
+    case "compare":
+      return [snapshot.comparison];
+    case "fleet":
+      return [snapshot.agents];
+  }
+}
+
+/** True if the server summed up boxes that were too small to send. */
+export function isPruned(answer: Flamegraph | null): boolean {
+  return answer?.nodes !== undefined && answer.nodes_before_pruning > answer.nodes.parent.length;
 }
 
 function asApiError(error: unknown): ApiError {

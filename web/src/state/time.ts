@@ -52,6 +52,23 @@ export function absoluteRange(fromMs: number, untilMs: number): Range {
   return { from: String(from / 1000), until: String(until / 1000) };
 }
 
+/** How long a range is; a quarter of an hour where it cannot be read. */
+export function lengthMs(range: Range, nowMs: number): number {
+  const [from, until] = [toMs(range.from, nowMs), toMs(range.until, nowMs)];
+  return from !== null && until !== null && until > from ? until - from : 900_000;
+}
+
+/** The range, so much earlier. A relative range stays relative, so that it moves along. */
+export function earlier(range: Range, byMs: number, nowMs: number): Range {
+  const shift = (time: string) => {
+    const at = toMs(time, nowMs) ?? nowMs;
+    if (!isRelativeTime(time)) return String(Math.round((at - byMs) / 1000));
+    const seconds = Math.round((nowMs - at + byMs) / 1000);
+    return seconds === 0 ? "now" : `now-${seconds}s`;
+  };
+  return byMs === 0 ? { from: range.from, until: range.until } : { from: shift(range.from), until: shift(range.until) };
+}
+
 /** A range twice as long around the same middle, not beyond `nowMs`. */
 export function widened(fromMs: number, untilMs: number, nowMs: number): Range {
   const half = (untilMs - fromMs) / 2;

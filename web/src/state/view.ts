@@ -10,6 +10,23 @@ import { DEFAULT_RANGE, isTime } from "./time.ts";
 export type Pane = "both" | "graph" | "table";
 export type SortKey = "self" | "total" | "name";
 export type Chart = "stacked" | "lines";
+export const PAGES = ["explore", "functions", "sandwich", "compare", "fleet"] as const;
+export type Page = (typeof PAGES)[number];
+export type Colouring = "module" | "group";
+export type CompareForm = "merged" | "side";
+/** Shares of each side's total, or value per time. */
+export type Measure = "share" | "absolute";
+
+/** A function, as tables and sandwiches have it. */
+export interface FunctionName {
+  readonly name: string;
+  readonly module: string;
+}
+
+/** What the selection of the view is compared with. */
+export interface Base extends Range {
+  readonly query: string;
+}
 
 export interface View extends Range {
   /** Selector text as the user wrote it. */
@@ -21,6 +38,17 @@ export interface View extends Range {
   readonly search: string;
   /** Keys of the frames from the root's child down to the zoomed frame; see layout's paths. */
   readonly zoom: readonly number[];
+  /** The part of the zoomed frame that fills the width, if it is not all of it. */
+  readonly span: readonly [number, number] | null;
+  /** True: the root is at the bottom. */
+  readonly flip: boolean;
+  readonly colouring: Colouring;
+  readonly page: Page;
+  /** The function in the middle of the sandwich. */
+  readonly focus: FunctionName | null;
+  readonly base: Base | null;
+  readonly form: CompareForm;
+  readonly measure: Measure;
   readonly pane: Pane;
   readonly sort: SortKey;
   readonly chart: Chart;
@@ -35,6 +63,14 @@ export const DEFAULT_VIEW: View = {
   graphBy: null,
   search: "",
   zoom: [],
+  span: null,
+  flip: false,
+  colouring: "module",
+  page: "explore",
+  focus: null,
+  base: null,
+  form: "merged",
+  measure: "share",
   pane: "both",
   sort: "self",
   chart: "stacked",
@@ -58,6 +94,7 @@ export function viewToSearch(view: View): string {
   const set = (name: string, value: string, standard: string) => {
     if (value !== standard) parameters.set(name, value);
   };
+  set("page", view.page, DEFAULT_VIEW.page);
   set("query", view.query, DEFAULT_VIEW.query);
   set("from", view.from, DEFAULT_VIEW.from);
   set("until", view.until, DEFAULT_VIEW.until);
@@ -65,6 +102,20 @@ export function viewToSearch(view: View): string {
   if (view.graphBy !== null) parameters.set("graph", view.graphBy);
   set("search", view.search, "");
   set("zoom", encodeZoom(view.zoom), "");
+  set("span", view.span ? view.span.map((edge) => encodeEdge(edge)).join("~") : "", "");
+  set("flip", view.flip ? "1" : "", "");
+  set("colour", view.colouring, DEFAULT_VIEW.colouring);
+  if (view.focus) {
+    parameters.set("fn", view.focus.name);
+    set("mod", view.focus.module, "");
+  }
+  if (view.base) {
+    parameters.set("base", view.base.query);
+    parameters.set("base_from", view.base.from);
+    parameters.set("base_until", view.base.until);
+  }
+  set("form", view.form, DEFAULT_VIEW.form);
+  set("measure", view.measure, DEFAULT_VIEW.measure);
   set("pane", view.pane, DEFAULT_VIEW.pane);
   set("sort", view.sort, DEFAULT_VIEW.sort);
   set("chart", view.chart, DEFAULT_VIEW.chart);
@@ -87,11 +138,37 @@ export function viewFromSearch(search: string): View {
     graphBy: parameters.get("graph"),
     search: get("search", ""),
     zoom: decodeZoom(get("zoom", "")),
+    span: decodeSpan(get("span", "")),
+    flip: get("flip", "") === "1",
+    colouring: oneOf(get("colour", ""), ["module", "group"], DEFAULT_VIEW.colouring),
+    page: oneOf(get("page", ""), PAGES, DEFAULT_VIEW.page),
+    focus: parameters.has("fn") ? { name: get("fn", ""), module: get("mod", "") } : null,
+    base: baseFrom(parameters),
+    form: oneOf(get("form", ""), ["merged", "side"], DEFAULT_VIEW.form),
+    measure: oneOf(get("measure", ""), ["share", "absolute"], DEFAULT_VIEW.measure),
     pane: oneOf(get("pane", ""), ["both", "graph", "table"], DEFAULT_VIEW.pane),
     sort: oneOf(get("sort", ""), ["self", "total", "name"], DEFAULT_VIEW.sort),
     chart: oneOf(get("chart", ""), ["stacked", "lines"], DEFAULT_VIEW.chart),
     allNodes: get("nodes", "") === "all",
   };
+}
+
+function baseFrom(parameters: URLSearchParams): Base | null {
+  const query = parameters.get("base");
+  if (query === null) return null;
+  const from = parameters.get("base_from") ?? "";
+  const until = parameters.get("base_until") ?? "";
+  return isTime(from) && isTime(until) ? { query, from, until } : { query, ...DEFAULT_RANGE };
+}
+
+/** An edge with nine digits behind the point; more are noise. */
+function encodeEdge(edge: number): string {
+  return String(Math.round(edge * 1e9) / 1e9);
+}
+
+function decodeSpan(text: string): readonly [number, number] | null {
+  const [start, end] = text.split("~").map((edge) => (edge === "" ? NaN : Number(edge)));
+  return Number.isFinite(start) && Number.isFinite(end) && end - start > 1e-12 ? [start, end] : null;
 }
 
 function oneOf<T extends string>(text: string, allowed: readonly T[], standard: T): T {

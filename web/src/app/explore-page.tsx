@@ -1,0 +1,235 @@
+/** Timeline, flame graph and functions of one selection. */
+import { useCallback, useMemo, useState } from "preact/hooks";
+import { Kind, type Path, pathOf, type Tree, widestMatches } from "../layout/index.ts";
+import { absoluteRange, formatSelector, graphGroup, isRelative, parseSelector, presetRange, standardGraphGroup, type Timeline, type Slot } from "../state/index.ts";
+import type { PageProps } from "./app.tsx";
+import { ContextMenu, type MenuItem, type MenuPlace, stackText, titleOf } from "./context-menu.tsx";
+import { FlameView } from "./flame-view.tsx";
+import { labelValue } from "./frame.ts";
+import { FunctionTable } from "./function-table.tsx";
+import { narrowed } from "./header.tsx";
+import { useKeys } from "./hooks.ts";
+import { useLabelColours } from "./label-colours.ts";
+import { ExportMenu } from "./export-menu.tsx";
+import { type Found, useProfile, useSearch, useZoom } from "./profile.ts";
+import { type ChartData, chartData } from "./series.ts";
+import { EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
+import { seriesColours, TimelineView } from "./timeline-view.tsx";
+import { GraphGroup, GraphLook, PaneSwitch, SearchBox, ShareButton, ZoomNote } from "./toolbar.tsx";
+
+const MAX_MATCH_STEPS = 1_000;
+
+export function ExplorePage({ shell, search, onShare }: PageProps) {
+  const { session, snapshot, theme } = shell;
+  const { view, flamegraph, timeline } = snapshot;
+  const { term, setTerm } = search;
+  const [selectedPath, setSelectedPath] = useState<Path | null>(null);
+  const [menu, setMenu] = useState<MenuPlace | null>(null);
+  const closeMenu = useCallback(() => setMenu(null), []);
+
+  const answer = flamegraph.answer;
+  const profile = useProfile(answer);
+  const tree = profile.tree;
+  const zoom = useZoom(tree, view.zoom);
+  const pruned = answer !== null && tree !== null && answer.nodes_before_pruning > tree.count;
+  const whole = pruned && !snapshot.search.stale && term === view.search ? snapshot.search.answer : null;
+  const found = useSearch(tree, term, zoom.node, pruned, whole);
+  const relative = isRelative(view);
+  const selector = parseSelector(view.query);
+  const failing = flamegraph.error?.passing === true;
+  const graphBy = graphGroup(view);
+  const chart = useChart(timeline, relative);
+  const chartColours = useMemo(() => (chart ? seriesColours(chart, theme) : null), [chart, theme]);
+  const labelColours = useLabelColours(tree, view.groupBy === graphBy ? chartColours : null, theme);
+
+  const zoomTo = (node: number) => {
+    if (!tree) return;
+    // The sum of what was too small opens by what it hangs on: the server sends more of that.
+    const target = tree.kind[node] === Kind.Other ? tree.parent[node] : node;
+    session.navigate({ zoom: pathOf(tree, target), span: null });
+    // With the keyboard one goes on from the frame one zoomed into; with the mouse nothing is selected.
+    setSelectedPath(selectedPath ? pathOf(tree, target) : null);
+  };
+  const reset = () => {
+    if (view.zoom.length > 0 || view.span || selectedPath) {
+      session.navigate({ zoom: [], span: null });
+      setSelectedPath(null);
+    } else {
+      setTerm("", "push");
+    }
+  };
+  const select = (node: number) => setSelectedPath(tree && node >= 0 ? pathOf(tree, node) : null);
+  const selectMatch = (step: 1 | -1) => {
+    if (tree && found.matches) select(nextMatch(tree, found, zoom.node, selectedPath, step));
+  };
+  const enterGraph = () => {
+    focusGraph();
+    if (!selectedPath) select(zoom.node);
+  };
+  const openLabel = (node: number) => {
+    if (!tree) return;
+    const query = narrowed(view.query, graphBy, labelValue(tree.names[tree.name[node]], graphBy));
+    if (query !== null) session.navigate({ query, graphBy: null, zoom: [], span: null });
+  };
+  const menuItems = (node: number): MenuItem[] => {
+    if (!tree) return [];
+    const name = tree.names[tree.name[node]];
+    const items: MenuItem[] = [{ text: node === zoom.node ? "Zoom out to the caller" : "Zoom to this frame", key: "Enter", run: () => zoomTo(node === zoom.node ? tree.parent[node] : node) }];
+    if (tree.kind[node] === Kind.Label) items.push({ text: "Filter: only this", run: () => openLabel(node) });
+    else if (node !== 0 && tree.kind[node] !== Kind.Other) {
+      items.push(
+        { text: "Callers and callees", run: () => shell.openSandwich({ name, module: tree.modules[tree.module[node]] }) },
+        { text: "Find this function everywhere", run: () => setTerm(`"${name}"`, "push") },
+      );
+    }
+    items.push(
+      { text: "Copy name", run: () => shell.copy(name, "Name") },
+      { text: "Copy stack", run: () => shell.copy(stackText(tree, node), "Stack") },
+    );
+    return items;
+  };
+
+  useKeys({
+    Escape: reset,
+    n: () => selectMatch(1),
+    N: () => selectMatch(-1),
+    f: () => session.navigate({ flip: !view.flip }),
+    ArrowUp: enterGraph,
+    ArrowDown: enterGraph,
+    ArrowLeft: enterGraph,
+    ArrowRight: enterGraph,
+  });
+
+  const empty = answer !== null && answer.total === 0;
+  const blocking = profile.error ?? (flamegraph.error && (!failing || !answer) ? flamegraph.error : null);
+  return (
+    <>
+      <TimelineView
+        slot={timeline}
+        data={chart}
+        groupBy={view.groupBy}
+        labels={snapshot.labels.answer ?? []}
+        chart={view.chart}
+        theme={theme}
+        onBrush={(fromMs, untilMs) => session.navigate(absoluteRange(fromMs, untilMs))}
+        onGroupBy={(groupBy) => session.navigate({ groupBy })}
+        onChart={(form) => session.navigate({ chart: form })}
+        onGroup={(value) => {
+          const query = narrowed(view.query, view.groupBy, value);
+          if (query !== null) session.setQuery(query);
+        }}
+      />
+      <div class="toolbar">
+        <SearchBox
+          field={search.field}
+          text={term}
+          message={found.message}
+          share={found.share}
+          frames={found.matches?.nodes ?? 0}
+          onText={(text) => setTerm(text, "replace")}
+          onNext={selectMatch}
+          onLeave={focusGraph}
+        />
+        {tree && !empty && <ZoomNote tree={tree} zoom={zoom.node} part={view.span} lost={zoom.lost} onReset={() => zoomTo(0)} onOpenLabel={openLabel} />}
+        <span class="grow" />
+        <GraphLook flip={view.flip} colouring={view.colouring} grouped={graphBy !== ""} onLook={(look) => session.navigate(look)} />
+        <GraphGroup
+          value={graphBy}
+          labels={snapshot.labels.answer ?? []}
+          onGroup={(label) => session.navigate({ graphBy: label === standardGraphGroup(view.query) ? null : label })}
+        />
+        <PaneSwitch pane={view.pane} onPane={(pane) => session.navigate({ pane })} />
+        <ShareButton onShare={onShare} />
+        {answer && <ExportMenu query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} groupBy={graphBy} />}
+      </div>
+      <main class={`main ${flamegraph.stale && !blocking ? "stale" : ""}`} aria-busy={flamegraph.stale}>
+        {blocking ? (
+          <ErrorState error={blocking} onRetry={() => session.refresh()} onUngroup={graphBy === "" ? null : () => session.navigate({ graphBy: "" })} />
+        ) : !answer ? (
+          <Notice kind="loading" title="Loading…" />
+        ) : empty || !tree ? (
+          <EmptyState
+            filtered={(selector?.matchers.length ?? 0) > 0}
+            live={relative}
+            onWiden={() => session.navigate(presetRange("24h"))}
+            onUnfilter={() => selector && session.setQuery(formatSelector({ ...selector, matchers: [] }))}
+          />
+        ) : (
+          <>
+            {view.pane !== "table" && (
+              <FlameView
+                tree={tree}
+                unit={answer.unit}
+                groupBy={graphBy}
+                labelColours={labelColours}
+                fromMs={answer.from_ms}
+                untilMs={answer.until_ms}
+                zoom={zoom.node}
+                part={view.span}
+                flip={view.flip}
+                colourBy={graphBy === "" ? "module" : view.colouring}
+                matches={found.matches}
+                selectedPath={selectedPath}
+                theme={theme}
+                onZoom={zoomTo}
+                onSelect={select}
+                onOpenLabel={openLabel}
+                onPart={(span) => session.navigate({ span }, "replace")}
+                onMenu={(node, x, y) => setMenu({ node, x, y })}
+              />
+            )}
+            {view.pane !== "graph" && (
+              <FunctionTable
+                slot={snapshot.top}
+                sort={view.sort}
+                search={term}
+                matches={found.matcher}
+                theme={theme}
+                kinds={profile.kinds}
+                onSort={(sort) => session.navigate({ sort })}
+                onChoose={(text) => setTerm(text, "push")}
+                onOpen={shell.openSandwich}
+              />
+            )}
+          </>
+        )}
+      </main>
+      {answer && tree && !blocking && (
+        <StatusBar
+          answer={answer}
+          covered={chart?.covered ?? null}
+          nodes={tree.count}
+          allNodes={view.allNodes}
+          answeredAtMs={flamegraph.answeredAtMs}
+          failing={failing}
+          onAllNodes={(allNodes) => session.navigate({ allNodes })}
+        />
+      )}
+      {menu && tree && menu.node < tree.count && <ContextMenu title={titleOf(tree, menu.node)} place={menu} items={menuItems(menu.node)} onClose={closeMenu} />}
+    </>
+  );
+}
+
+/** What the timeline's answer says, as a chart. */
+export function useChart(timeline: Slot<Timeline>, relative: boolean): ChartData | null {
+  return useMemo(() => {
+    // An old chart beside the reason why there is no new one would pass for the new one.
+    if (!timeline.answer || (timeline.stale && timeline.error)) return null;
+    return chartData(timeline.answer, relative ? timeline.answeredAtMs : null);
+  }, [timeline.answer, timeline.answeredAtMs, timeline.stale && timeline.error !== null, relative]);
+}
+
+function focusGraph(): void {
+  document.getElementById("flamegraph")?.focus();
+}
+
+/** Matches in order of weight, round and round from the selected one. */
+function nextMatch(tree: Tree, found: Found, zoom: number, selected: Path | null, step: 1 | -1): number {
+  if (!found.matches) return -1;
+  const nodes = widestMatches(tree, found.matches, zoom, MAX_MATCH_STEPS);
+  if (nodes.length === 0) return -1;
+  const key = selected?.join();
+  const at = nodes.findIndex((node) => pathOf(tree, node).join() === key);
+  if (at < 0) return step > 0 ? nodes[0] : nodes[nodes.length - 1];
+  return nodes[(at + step + nodes.length) % nodes.length];
+}

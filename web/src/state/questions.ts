@@ -1,0 +1,90 @@
+/** What a view asks the server: one question per slot. Two views with equal keys need equal answers. */
+import type { Api, Range } from "./api.ts";
+import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selector.ts";
+import type { Slots } from "./session.ts";
+import { DEFAULT_VIEW, encodeZoom, graphGroup, type View } from "./view.ts";
+
+const DEFAULT_MAX_NODES = 8192;
+const TOP_LIMIT = 1000;
+/** The Functions page lists more. */
+const FUNCTIONS_LIMIT = 20_000;
+const SERVICES_LIMIT = 500;
+
+export interface Question<N extends keyof Slots = keyof Slots> {
+  readonly slot: N;
+  /** What the answer is about; an answer with another key is stale. */
+  readonly key: string;
+  /** What it may show more of; an answer with another detail is not stale. */
+  readonly detail: string;
+  ask(api: Api, signal: AbortSignal): Promise<Slots[N]>;
+}
+
+export function questionsOf(view: View): Question[] {
+  const asked: Question[] = [];
+  const add = <N extends keyof Slots>(slot: N, key: unknown, ask: (api: Api, signal: AbortSignal) => Promise<Slots[N]>, detail = "") =>
+    asked.push({ slot, key: JSON.stringify(key), detail, ask } as unknown as Question);
+  if (view.page === "fleet") {
+    add("agents", [], (api, signal) => api.agents(signal));
+    return asked;
+  }
+  const range: Range = { from: view.from, until: view.until };
+  const anyService = withoutService(view.query);
+  if (view.page === "explore") addFlamegraph(view, range, add);
+  if (view.page === "explore" || view.page === "functions") {
+    const limit = view.page === "functions" ? FUNCTIONS_LIMIT : TOP_LIMIT;
+    add("top", [view.query, range, limit], (api, signal) => api.top(view.query, range, "function", limit, signal));
+  }
+  const { focus, base } = view;
+  if (view.page === "sandwich" && focus) {
+    add("sandwich", [view.query, range, focus], (api, signal) => api.sandwich(view.query, range, focus, signal));
+  }
+  if (view.page === "compare" && base) {
+    add("comparison", [view.query, range, base], (api, signal) => api.compare(view.query, range, base, DEFAULT_MAX_NODES, signal));
+  }
+  add("timeline", [view.query, range, view.groupBy], (api, signal) => api.timeline(view.query, range, view.groupBy, signal));
+  add("services", [anyService, range], (api, signal) => api.top(anyService, range, "service", SERVICES_LIMIT, signal));
+  return asked;
+}
+
+type Add = <N extends keyof Slots>(slot: N, key: unknown, ask: (api: Api, signal: AbortSignal) => Promise<Slots[N]>, detail?: string) => unknown;
+
+function addFlamegraph(view: View, range: Range, add: Add): void {
+  const maxNodes = view.allNodes ? 0 : DEFAULT_MAX_NODES;
+  const graphBy = graphGroup(view);
+  const root = encodeZoom(view.zoom);
+  const key = [view.query, range, maxNodes, graphBy, view.graphBy === null];
+  add(
+    "flamegraph",
+    key,
+    async (api, signal) => {
+      const ask = (groupBy: string) => api.flamegraph(view.query, range, { maxNodes, groupBy, root }, signal);
+      try {
+        return await ask(graphBy);
+      } catch (error) {
+        // A fleet of more services than the server groups by: nobody asked for groups, so go without.
+        const tooMany = (error as { status?: number }).status === 413 && view.graphBy === null && graphBy !== "";
+        if (!tooMany) throw error;
+        return await ask("");
+      }
+    },
+    root,
+  );
+}
+
+/** The search over everything, for a picture that does not show everything. */
+export function searchQuestion(view: View): Question<"search"> | null {
+  if (view.page !== "explore" || view.search.trim() === "") return null;
+  const range: Range = { from: view.from, until: view.until };
+  return {
+    slot: "search",
+    key: JSON.stringify([view.query, range, view.search]),
+    detail: "",
+    ask: (api, signal) => api.search(view.query, range, view.search, signal),
+  };
+}
+
+/** The selection without its matchers on the service: what the service menu offers. */
+export function withoutService(query: string): string {
+  const selector = parseSelector(query);
+  return selector ? formatSelector(withValue(selector, SERVICE_LABEL, null)) : DEFAULT_VIEW.query;
+}
