@@ -167,6 +167,7 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
                 zoom={zoom.node}
                 part={view.span}
                 flip={view.flip}
+                asking={flamegraph.loading}
                 colourBy={graphBy === "" ? "module" : view.colouring}
                 matches={found.matches}
                 selectedPath={selectedPath}

@@ -6,35 +6,10 @@
  * The canvas is as large as its viewport and sticks to it while the page behind scrolls, so a
  * profile a thousand rows deep costs no more memory than a shallow one.
  */
-import { absoluteSpan, between, type Direction, type Matches, neighbour, nodeAt, panSpan, relativeSpan, rowAt, rowTop, type Span, spanOf, toPx, toValue, type Tree, zoomSpan } from "../layout/index.ts";
-import { type ColourBy, createFlamePainter, createMarkPainter, type Drawn, type FlamePainter, type MarkPainter, type Rgb, ROW_HEIGHT_PX, rowsOf, type Scene, type Theme } from "../render/index.ts";
+import { between, type Direction, neighbour, nodeAt, panSpan, relativeSpan, rowAt, rowTop, type Span, spanOf, toPx, toValue, type Tree, zoomSpan } from "../layout/index.ts";
+import { createFlamePainter, createMarkPainter, type FlamePainter, type MarkPainter, ROW_HEIGHT_PX, rowsOf, type Scene } from "../render/index.ts";
+import { type FlameEvents, type FlameInput, onlySelectionDiffers, targetSpan } from "./flame-input.ts";
 import { listenToGestures } from "./gestures.ts";
-
-export interface FlameInput {
-  readonly tree: Tree;
-  readonly zoom: number;
-  readonly matches: Matches | null;
-  readonly selected: number;
-  readonly theme: Theme;
-  readonly labelColours: ReadonlyMap<string, Rgb>;
-  readonly colourBy: ColourBy;
-  readonly change: Float32Array | null;
-  readonly flip: boolean;
-  /** The part of the zoomed frame that fills the width; null for all of it. */
-  readonly part: readonly [number, number] | null;
-}
-
-export interface FlameEvents {
-  onHover(node: number, clientX: number, clientY: number): void;
-  onSelect(node: number): void;
-  onZoom(node: number): void;
-  onOpen(node: number): void;
-  /** A menu is asked for, at a place on the page. */
-  onMenu(node: number, clientX: number, clientY: number): void;
-  /** A gesture came to rest: this part of the zoomed frame fills the width now. */
-  onPart(part: readonly [number, number] | null): void;
-  onDrawn(drawn: Drawn): void;
-}
 
 const ZOOM_ANIMATION_MS = 140;
 /** So long after its last event a gesture has come to rest. */
@@ -306,15 +281,6 @@ export class FlameController {
       this.#scroller.scrollTop = top + ROW_HEIGHT_PX + margin - this.#height;
     }
   }
-}
-
-function onlySelectionDiffers(a: FlameInput, b: FlameInput): boolean {
-  const keys = Object.keys(b) as (keyof FlameInput)[];
-  return keys.every((key) => key === "selected" || a[key] === b[key]);
-}
-
-function targetSpan(input: FlameInput): Span {
-  return absoluteSpan(spanOf(input.tree, input.zoom), input.part, input.tree.total[0]);
 }
 
 function prefersStillness(): boolean {

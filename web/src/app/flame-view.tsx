@@ -22,6 +22,8 @@ interface FlameViewProps {
   /** Standard: `flamegraph`. Every graph of a page has its own. */
   readonly id?: string;
   readonly label?: string;
+  /** True while a newer or closer picture is on its way. */
+  readonly asking?: boolean;
   readonly flip?: boolean;
   readonly colourBy?: ColourBy;
   readonly change?: Float32Array | null;
@@ -119,6 +121,7 @@ export function FlameView(props: FlameViewProps) {
         data-zoom-depth={tree.row[zoom]}
         data-selected={selected < 0 ? "" : displayName(tree.names[tree.name[selected]])}
         data-part={part ? part.join("~") : ""}
+        data-asking={props.asking === true}
         data-flip={flip}
         data-matched-frames={matches?.nodes ?? 0}
         data-from-ms={props.fromMs}

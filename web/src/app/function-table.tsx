@@ -1,11 +1,10 @@
 /** Functions with self and total value. Only the rows that can be seen are in the page. */
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { exactTerm, Kind, type Matcher, UNKNOWN_NAME } from "../layout/index.ts";
 import { frameColour, type Theme } from "../render/index.ts";
 import type { FunctionName, Slot, SortKey, Top, TopRow } from "../state/index.ts";
 import { formatShare, formatValue } from "./format.ts";
-import { Name } from "./parts.tsx";
-import { Swatch } from "./timeline-view.tsx";
+import { Name, Swatch } from "./parts.tsx";
 
 interface FunctionTableProps {
   readonly slot: Slot<Top>;
@@ -39,8 +38,18 @@ export function FunctionTable(props: FunctionTableProps) {
     return sorted(kept, props.sort);
   }, [all, props.sort, filter, filter ? matches : null]);
   const scroller = useRef<HTMLElement>(null);
-  const [first, last] = useVisibleRows(scroller, rows.length);
+  const [first, last, reveal] = useVisibleRows(scroller, rows.length);
   const shown = rows.slice(first, last);
+  const focusOn = useRef(-1);
+  const walk = (index: number) => {
+    focusOn.current = index;
+    reveal(index);
+    focusRow(scroller.current, index);
+  };
+  // The row that the keyboard went to may be in the page only now.
+  useLayoutEffect(() => {
+    if (focusOn.current >= 0 && focusRow(scroller.current, focusOn.current)) focusOn.current = -1;
+  });
   return (
     <section class={`functions ${props.slot.stale ? "stale" : ""}`} aria-label="Functions" ref={scroller} data-rows={rows.length}>
       <table aria-rowcount={rows.length + 1}>
@@ -51,7 +60,7 @@ export function FunctionTable(props: FunctionTableProps) {
             <Head label="Total" column="total" {...props} />
           </tr>
         </thead>
-        <tbody onKeyDown={(event) => onKeyDown(event, scroller.current, rows, props.onOpen)}>
+        <tbody onKeyDown={(event) => onKeyDown(event, rows, walk, props.onOpen)}>
           <Space rows={first} />
           {shown.map((row, i) => (
             <Row key={`${row.module}\u0001${row.name}`} row={row} index={first + i} answer={answer as Top} first={i === 0} {...props} />
@@ -65,7 +74,7 @@ export function FunctionTable(props: FunctionTableProps) {
 }
 
 /** Which rows lie in the window of a scroller, from a first up to, not including, a last. */
-function useVisibleRows(scroller: { readonly current: HTMLElement | null }, count: number): [number, number] {
+function useVisibleRows(scroller: { readonly current: HTMLElement | null }, count: number): [first: number, last: number, reveal: (index: number) => void] {
   const [range, setRange] = useState<[number, number]>([0, 80]);
   useEffect(() => {
     const element = scroller.current;
@@ -90,7 +99,16 @@ function useVisibleRows(scroller: { readonly current: HTMLElement | null }, coun
     };
   }, [count]);
   const first = Math.min(range[0], Math.max(0, count - 1));
-  return [first, Math.min(count, Math.max(range[1], first + 1))];
+  const reveal = (index: number) => {
+    const element = scroller.current;
+    if (!element) return;
+    const top = index * ROW_PX;
+    const bottom = top + ROW_PX + HEAD_PX;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (bottom > element.scrollTop + element.clientHeight) element.scrollTop = bottom - element.clientHeight;
+    setRange((before) => (index >= before[0] && index < before[1] ? before : [Math.max(0, index - 3 * SPARE_ROWS), index + 3 * SPARE_ROWS]));
+  };
+  return [first, Math.min(count, Math.max(range[1], first + 1)), reveal];
 }
 
 /** Stands for rows that cannot be seen. */
@@ -176,26 +194,23 @@ function Amount({ value, answer }: { value: number; answer: Top }) {
 }
 
 /** One stop for the tab key; arrows move within, `s` opens callers and callees. */
-function onKeyDown(event: KeyboardEvent, scroller: HTMLElement | null, rows: readonly TopRow[], onOpen?: (focus: FunctionName) => void): void {
+function onKeyDown(event: KeyboardEvent, rows: readonly TopRow[], walk: (index: number) => void, onOpen?: (focus: FunctionName) => void): void {
   const row = (event.target as HTMLElement).closest("tr");
   const index = Number(row?.dataset.index ?? -1);
-  if (index < 0 || !scroller) return;
+  if (index < 0) return;
   if (event.key === "s" && onOpen) onOpen(rows[index]);
   else {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 }[event.key];
     if (!step) return;
-    focusRow(scroller, Math.min(rows.length - 1, Math.max(0, index + step)));
+    walk(Math.min(rows.length - 1, Math.max(0, index + step)));
   }
   event.preventDefault();
   event.stopPropagation();
 }
 
-/** Brings a row into the window, waits until it is in the page, and focuses it. */
-function focusRow(scroller: HTMLElement, index: number): void {
-  const top = index * ROW_PX;
-  if (top < scroller.scrollTop) scroller.scrollTop = top;
-  else if (top + ROW_PX + HEAD_PX > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + ROW_PX + HEAD_PX - scroller.clientHeight;
-  const focus = () => scroller.querySelector<HTMLElement>(`tr[data-index="${index}"] button`)?.focus({ preventScroll: true });
-  focus();
-  requestAnimationFrame(() => requestAnimationFrame(focus));
+/** Focuses a row; false if it is not in the page yet. */
+function focusRow(scroller: HTMLElement | null, index: number): boolean {
+  const button = scroller?.querySelector<HTMLElement>(`tr[data-index="${index}"] button`);
+  button?.focus({ preventScroll: true });
+  return button !== null && button !== undefined;
 }

@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { displayName } from "../layout/index.ts";
+import { css, type Rgb } from "../render/index.ts";
 
 /** A symbol name: always a text node, isolated so that right-to-left names reorder nothing else. */
 export function Name({ text, maxChars }: { text: string; maxChars?: number }) {
@@ -114,4 +115,9 @@ export function Segments<T extends string>(props: SegmentsProps<T>): JSX.Element
       ))}
     </div>
   );
+}
+
+/** A little square of colour. Its style is set on the element, which a strict policy allows. */
+export function Swatch({ colour }: { colour: Rgb }) {
+  return <span class="swatch" style={{ background: css(colour) }} />;
 }

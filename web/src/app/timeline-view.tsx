@@ -1,11 +1,12 @@
 /** The timeline: rates by group over the range, with a brush to choose a part of it. */
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { css, groupColours, PALETTES, restColour, type Rgb, type Theme } from "../render/index.ts";
 import type { Chart, Slot, Timeline } from "../state/index.ts";
-import { digits, formatClock, formatRate, rateUnit } from "./format.ts";
-import { Name, Popover, Segments } from "./parts.tsx";
+import { digits, formatClock, rateUnit } from "./format.ts";
+import { Legend } from "./legend.tsx";
+import { Segments } from "./parts.tsx";
 import { type ChartData, type Series, stacked } from "./series.ts";
 import { touchBrush } from "./touch-brush.ts";
 
@@ -69,76 +70,6 @@ export function TimelineView(props: TimelineViewProps) {
 function timeText(data: ChartData, step: number | null): string {
   if (step !== null) return `${formatClock(data.edges[step] * 1000)}${step >= data.settledSteps ? ", still filling" : ""}`;
   return data.covered.isWhole ? "average" : `average since ${formatClock(data.covered.fromMs)}`;
-}
-
-interface LegendProps {
-  readonly data: ChartData;
-  readonly colours: readonly Rgb[];
-  readonly step: number | null;
-  readonly unit: string;
-  onGroup(value: string): void;
-}
-
-/** One line of groups; those that do not fit into it stand behind "+3 more". */
-function Legend({ data, colours, step, unit, onGroup }: LegendProps) {
-  const list = useRef<HTMLUListElement>(null);
-  const [fitting, setFitting] = useState(data.series.length);
-  const count = data.series.length;
-  useLayoutEffect(() => {
-    const element = list.current;
-    if (!element) return;
-    const measure = () => {
-      const items = [...element.children] as HTMLElement[];
-      setFitting(items.filter((item) => item.offsetTop === items[0].offsetTop).length);
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [data]);
-  const entry = (series: Series, i: number, close?: () => void) => (
-    <button
-      type="button"
-      disabled={series.isRest || count === 1}
-      tabIndex={!close && i >= fitting ? -1 : 0}
-      title="Show only this"
-      onClick={() => {
-        close?.();
-        onGroup(series.name);
-      }}
-    >
-      <Swatch colour={colours[i]} />
-      {series.isRest ? <span>{series.name}</span> : <Name text={series.name === "" ? (count === 1 ? "total" : "(none)") : series.name} maxChars={40} />}
-      <span class="number">{formatRate(step === null ? series.average : (series.rates[step] ?? 0), unit)}</span>
-    </button>
-  );
-  return (
-    <>
-      <ul class="legend" ref={list}>
-        {data.series.map((series, i) => (
-          <li key={series.name} aria-hidden={i >= fitting}>
-            {entry(series, i)}
-          </li>
-        ))}
-      </ul>
-      {fitting < count && (
-        <Popover label={`+${count - fitting} more`} class="link legend-more" align="right" title="Groups that do not fit into the line">
-          {(close) => (
-            <ul class="legend-rest">
-              {data.series.slice(fitting).map((series, i) => (
-                <li key={series.name}>{entry(series, fitting + i, close)}</li>
-              ))}
-            </ul>
-          )}
-        </Popover>
-      )}
-    </>
-  );
-}
-
-/** A little square of colour. Its style is set on the element, which a strict policy allows. */
-export function Swatch({ colour }: { colour: Rgb }) {
-  return <span class="swatch" style={{ background: css(colour) }} />;
 }
 
 function coloursOf(data: ChartData, theme: Theme): Rgb[] {

@@ -1,0 +1,253 @@
+// The pages and gestures beside Explore, hostile input, and accessibility, in a real browser on a real
+// server. Run and read like live.mjs, after it.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { assert, base, check, drawn, equal, findBox, finish, graph, newPage, picture, shoot, still, waitMs } from "./harness.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe finds wrong by WCAG 2.2 A and AA. */
+async function violations(page) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+  return found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}`).join("\n");
+}
+
+const fixed = async (page) => {
+  const { fromMs, untilMs } = await picture(page);
+  // What came last may still be filling.
+  return `from=${fromMs / 1000}&until=${untilMs / 1000 - 40}`;
+};
+
+const page = await newPage();
+await page.goto(`${base}/`);
+await drawn(page, "no flame graph", (p) => Number(p.nodes) > 3, waitMs);
+const range = await fixed(page);
+
+await check("Ctrl and wheel zoom at the pointer, a drag moves, and the link has it", async () => {
+  await page.goto(`${base}/?${range}&graph=`);
+  const before = await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+  const bounds = await graph(page).boundingBox();
+  await page.mouse.move(bounds.x + bounds.width * 0.3, bounds.y + 50);
+  await page.keyboard.down("Control");
+  for (let i = 0; i < 6; i++) await page.mouse.wheel(0, -120);
+  await page.keyboard.up("Control");
+  const closer = await drawn(page, "the wheel does not zoom", (p) => p.part !== "" && p.picture !== before.picture);
+  const [start, end] = closer.part.split("~").map(Number);
+  assert(end - start < 0.5 && start < 0.3 && end > 0.3, `part ${closer.part}`);
+  await page.mouse.move(bounds.x + 400, bounds.y + 50);
+  await page.mouse.down();
+  await page.mouse.move(bounds.x + 300, bounds.y + 50, { steps: 4 });
+  await page.mouse.up();
+  const moved = await drawn(page, "a drag does not move", (p) => p.part !== closer.part);
+  equal(moved.zoom, "", "a drag is no click; zoom");
+  const other = await newPage();
+  await other.goto(page.url());
+  await drawn(other, "the link shows something else", (p) => p.picture === moved.picture);
+  await other.context().close();
+  await page.keyboard.press("Escape");
+  await drawn(page, "Escape does not reset", (p) => p.part === "" && p.picture === before.picture);
+  return `part ${closer.part}, then ${moved.part}`;
+});
+
+await check("w, s, a and d zoom and move from the keyboard", async () => {
+  await graph(page).focus();
+  for (const key of ["w", "w", "w", "d"]) await page.keyboard.press(key);
+  await drawn(page, "no zoom by key", (p) => p.part !== "");
+  await page.keyboard.press("Escape");
+  await drawn(page, "no reset", (p) => p.part === "");
+});
+
+await check("the graph stands on its head and back, and the link has it", async () => {
+  const before = await picture(page);
+  await page.keyboard.press("f");
+  await drawn(page, "not turned", (p) => p.flip === "true");
+  equal(new URL(page.url()).searchParams.get("flip"), "1", "flip in the link");
+  await still(page);
+  await shoot(page, "flame-light");
+  await page.goBack();
+  await drawn(page, "not turned back", (p) => p.flip === "false" && p.picture === before.picture);
+});
+
+await check("the menu of a frame copies its name and stack, and finds its callers and callees", async () => {
+  const box = await findBox(page);
+  await page.mouse.click(box.x, box.y, { button: "right" });
+  await page.getByRole("menuitem", { name: "Copy name" }).click();
+  equal(await page.evaluate(() => navigator.clipboard.readText()), box.name, "copied name");
+  await page.mouse.click(box.x, box.y, { button: "right" });
+  await shoot(page, "menu-light");
+  await page.getByRole("menuitem", { name: "Copy stack" }).click();
+  const stack = await page.evaluate(() => navigator.clipboard.readText());
+  assert(stack.endsWith(box.name), "the stack does not end with the frame");
+  await page.mouse.click(box.x, box.y, { button: "right" });
+  await page.keyboard.press("Escape");
+  equal(await page.getByRole("menu").count(), 0, "menus after Escape");
+  return box.name.slice(0, 60);
+});
+
+await check("a function has callers and callees that sum to it", async () => {
+  await page.goto(`${base}/?page=functions&${range}`);
+  const rows = page.locator(".functions tbody tr[data-index]");
+  await rows.first().waitFor();
+  const total = Number(await page.locator(".functions").getAttribute("data-rows"));
+  assert(await rows.count() < 150, "all rows are in the page");
+  await rows.first().locator("button").click();
+  await page.locator("#callees").waitFor();
+  for (const half of ["#callers", "#callees"]) await page.waitForFunction((id) => Number(document.querySelector(id)?.dataset.boxes) > 0, half);
+  const totals = await page.evaluate(() => ["callers", "callees"].map((id) => document.getElementById(id).dataset.total));
+  equal(totals[0], totals[1], "total of callers and callees");
+  assert(new URL(page.url()).searchParams.has("fn"), "no function in the link");
+  await shoot(page, "sandwich-light");
+  await page.goBack();
+  await rows.first().waitFor();
+  return `${total} functions, first sums to ${totals[0]}`;
+});
+
+await check("the list of functions scrolls, filters and is walked by keyboard", async () => {
+  const scroller = page.locator(".functions");
+  await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  const last = Number(await scroller.getAttribute("data-rows")) - 1;
+  await page.locator(`tr[data-index="${last}"]`).waitFor();
+  await scroller.evaluate((element) => element.scrollTo(0, 0));
+  await page.locator('tr[data-index="0"] button').focus();
+  for (let i = 0; i < 3; i++) await page.keyboard.press("PageDown");
+  await page.waitForFunction(() => document.activeElement?.closest("tr")?.dataset.index === "60");
+  await page.getByLabel("Search frames").fill("/^[a-d]/i");
+  await page.waitForFunction((all) => Number(document.querySelector(".functions")?.dataset.rows) < all, last);
+  const names = await page.locator(".functions tbody .name bdi").first().innerText();
+  assert(/^[a-d]/i.test(names), `${names} does not match`);
+});
+
+await check("two halves of the range are compared, swapped, side by side, and linked", async () => {
+  const [from, until] = range.match(/\d+/g).map(Number);
+  const middle = Math.round((from + until) / 20) * 10;
+  const recent = Math.max(middle, until - 40);
+  const link = `${base}/?page=compare&from=${recent}&until=${until}&base=cpu%7B%7D&base_from=${from}&base_until=${recent}`;
+  await page.goto(link);
+  const seen = await drawn(page, "no comparison", (p) => Number(p.boxes) > 3);
+  const first = await page.locator(".changes tbody tr").first().innerText();
+  assert(first.includes("pp"), `no points in ${first}`);
+  await shoot(page, "compare-light");
+  await page.keyboard.press("x");
+  await page.waitForFunction((now) => Number(new URL(location.href).searchParams.get("base_from")) === now, recent);
+  await page.waitForFunction((before) => document.querySelector(".changes tbody tr")?.innerText !== before, first);
+  await page.goBack();
+  await page.getByRole("button", { name: "Side by side" }).click();
+  await page.waitForFunction(() => Number(document.getElementById("flamegraph-base")?.dataset.boxes) > 0);
+  await page.getByRole("button", { name: "Absolute" }).click();
+  await page.waitForFunction(() => document.querySelector(".changes tbody")?.innerText.includes("cores"));
+  await shoot(page, "compare-side-light");
+  return `${seen.nodes} boxes`;
+});
+
+await check("the fleet shows its agents", async () => {
+  await page.goto(`${base}/?page=fleet`);
+  const row = page.locator(".fleet tbody tr").first();
+  await row.waitFor();
+  assert((await row.innerText()).includes("Hz"), "no frequency");
+  await shoot(page, "fleet-light");
+  return (await row.innerText()).replace(/\s+/g, " ");
+});
+
+/** Drops a file onto the page, as a person would. */
+async function drop(target, name, text) {
+  const data = await target.evaluateHandle(([file, content]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([content], file));
+    return transfer;
+  }, [name, text]);
+  await target.dispatchEvent("body", "dragover", { dataTransfer: data });
+  await target.dispatchEvent("body", "drop", { dataTransfer: data });
+}
+
+const hostile = [
+  "one 10",
+  "<img src=x onerror=alert(1)>;</script><script>alert(2)</script>;a 50",
+  "دالة_حساب_المجموع;פונקציה::חישוב;\u202egnp.exe 40",
+  `${"long_".repeat(1800)};${"a::".repeat(3000)}f 30`,
+  `${Array.from({ length: 1000 }, (_, i) => `deep_${i}`).join(";")} 20`,
+].join("\n");
+
+await check("a dropped file with hostile names is shown, executes nothing and overflows nothing", async () => {
+  await page.goto(`${base}/?${range}`);
+  await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+  let alerts = 0;
+  page.on("dialog", (dialog) => (alerts++, dialog.dismiss()));
+  await drop(page, "hostile.collapsed", hostile);
+  const seen = await drawn(page, "the file is not shown", (p) => p.total === "150");
+  assert(Number(seen.nodes) > 1000, `${seen.nodes} nodes of a stack of 1,000`);
+  const bounds = await graph(page).boundingBox();
+  for (let x = 0.05; x < 1; x += 0.1) {
+    await page.mouse.move(bounds.x + bounds.width * x, bounds.y + 30);
+    await page.waitForTimeout(30);
+  }
+  await shoot(page, "file-light");
+  equal(alerts, 0, "alerts");
+  equal(await page.locator("main img, main script").count(), 0, "elements made from names");
+  equal(await page.evaluate(() => document.documentElement.scrollWidth), await page.evaluate(() => innerWidth), "page width");
+  await page.getByRole("button", { name: "Close file" }).click();
+  await drawn(page, "the live graph is not back", (p) => p.total !== "150");
+  return `${seen.nodes} nodes`;
+});
+
+await check("a file that is none says what is wrong", async () => {
+  page.expectedStatus = 400;
+  await drop(page, "picture.png", "\u0089PNG\u0000\u0001\u0002");
+  await page.locator('.notice[data-state="error"]').waitFor();
+  const message = await page.locator(".notice").innerText();
+  await page.getByRole("button", { name: "Close file" }).click();
+  page.expectedStatus = null;
+  return message.replace(/\s+/g, " ").slice(0, 100);
+});
+
+await check("a profile of one node, and a hundred thousand children of one parent", async () => {
+  await drop(page, "one.collapsed", "main 1\n");
+  await drawn(page, "one node is not shown", (p) => p.total === "1");
+  const wide = Array.from({ length: 100_000 }, (_, i) => `main;child_${i} 1`).join("\n");
+  await drop(page, "wide.collapsed", wide);
+  const seen = await drawn(page, "the wide one is not shown", (p) => p.total === "100000", 60_000);
+  await page.getByRole("button", { name: "Close file" }).click();
+  return `${seen.nodes} nodes, ${seen.boxes} boxes`;
+});
+
+await check("a server that goes away and comes back is said so, and nothing old passes for new", async () => {
+  const other = await newPage();
+  other.expectedStatus = "offline";
+  await other.goto(`${base}/`);
+  const before = await drawn(other, "no graph", (p) => Number(p.nodes) > 3);
+  await other.route("**/api/v1/**", (route) => route.abort());
+  await other.locator(".status .warn", { hasText: "does not answer" }).waitFor({ timeout: 30_000 });
+  equal((await picture(other)).untilMs, before.untilMs, "range of the picture");
+  await other.unroute("**/api/v1/**");
+  await drawn(other, "it does not go on", (p) => Number(p.untilMs) > Number(before.untilMs), 60_000);
+  await other.context().close();
+});
+
+await check("every page meets WCAG A and AA as far as axe can tell, in both themes", async () => {
+  const found = [];
+  for (const colorScheme of ["light", "dark"]) {
+    const other = await newPage({ colorScheme });
+    for (const path of ["/", "/?page=functions", "/?page=sandwich&fn=x", `/?page=compare&${range}&base=cpu&base_from=now-1h&base_until=now`, "/?page=fleet"]) {
+      await other.goto(`${base}${path}`);
+      await other.waitForTimeout(1500);
+      const wrong = await violations(other);
+      if (wrong !== "") found.push(`${colorScheme} ${path}: ${wrong}`);
+      await shoot(other, `page-${new URL(other.url()).searchParams.get("page") ?? "explore"}-${colorScheme}`);
+    }
+    await other.context().close();
+  }
+  equal(found.join("\n"), "", "violations");
+});
+
+await check("every page fits into 360 px", async () => {
+  const phone = await newPage({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true });
+  for (const path of ["/", "/?page=functions", "/?page=sandwich&fn=x", `/?page=compare&${range}&base=cpu&base_from=now-1h&base_until=now`, "/?page=fleet"]) {
+    await phone.goto(`${base}${path}`);
+    await phone.waitForTimeout(1200);
+    equal(await phone.evaluate(() => document.documentElement.scrollWidth), 360, `width of ${path}`);
+    await shoot(phone, `phone-${new URL(phone.url()).searchParams.get("page") ?? "explore"}`);
+  }
+  await phone.context().close();
+});
+
+await finish();
