@@ -53,7 +53,17 @@ pub fn detect(bytes: &[u8], file_name: &str) -> Result<Format, ReadError> {
     if pprof::looks_like(&start, is_whole) {
         return Ok(Format::Pprof);
     }
-    text(&start, file_name)
+    match text(&start, file_name) {
+        // The part that came out of a broken envelope looks like anything.
+        Err(_) if gzip::is_gzip(bytes) && is_whole => Err(broken_envelope(bytes, &start)),
+        found => found,
+    }
+}
+
+/// What is wrong with an envelope, or with the whole that came out of it.
+fn broken_envelope(bytes: &[u8], start: &[u8]) -> ReadError {
+    let unknown = || text(start, "").err().unwrap_or(ReadError::Empty);
+    gzip::inflate(bytes, PEEK_BYTES).err().unwrap_or_else(unknown)
 }
 
 /// An envelope of which not one byte comes out: the reader says what is wrong with it.

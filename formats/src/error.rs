@@ -56,8 +56,13 @@ pub enum ReadError {
         hint: &'static str,
     },
     /// The gzip envelope is broken.
-    #[error("the gzip data are broken after {after} decompressed bytes: {problem}")]
+    #[error(
+        "broken gzip at byte {at}: {problem} ({after} bytes came out before it); the file was cut or \
+         damaged: fetch it again"
+    )]
     Gzip {
+        /// How far the file was read.
+        at: usize,
         /// How much could be decompressed.
         after: usize,
         /// What the decompressor says.

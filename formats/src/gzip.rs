@@ -32,9 +32,11 @@ pub fn inflate(bytes: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, ReadError> {
     }
     let mut out = Vec::with_capacity(FIRST_STEP.min(limit));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let read = MultiGzDecoder::new(bytes).take(bound).read_to_end(&mut out);
+    let mut decoder = MultiGzDecoder::new(bytes);
+    let read = decoder.by_ref().take(bound).read_to_end(&mut out);
     if let Err(error) = read {
-        return Err(ReadError::Gzip { after: out.len(), problem: error.to_string() });
+        let at = bytes.len() - decoder.get_ref().len();
+        return Err(ReadError::Gzip { at, after: out.len(), problem: error.to_string() });
     }
     if out.len() > limit {
         return Err(too_large());

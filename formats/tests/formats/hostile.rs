@@ -90,6 +90,14 @@ fn envelopes_are_opened_once_and_within_bounds() {
     let broken = &gzip(&bytes)[..30];
     assert!(matches!(pprof::read(broken, &options), Err(ReadError::Gzip { .. })));
     assert!(matches!(read(b"\x1f\x8b", &options), Err(ReadError::Gzip { .. })));
+    // Cut anywhere, it is broken gzip, whatever the part that comes out of it looks like.
+    let whole = gzip(&bytes);
+    for end in 2..whole.len() {
+        let error = read(&whole[..end], &ReadOptions::default()).unwrap_err();
+        assert!(matches!(error, ReadError::Gzip { at, .. } if at <= end), "{end}: {error}");
+    }
+    let said = read(&whole[..40], &ReadOptions::default()).unwrap_err().to_string();
+    assert!(said.starts_with("broken gzip at byte 40: "), "{said}");
 }
 
 #[test]
