@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
+use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos, WINDOW_NS, WINDOW_SECONDS};
 use stoker_formats::{Imported, ImportedProfile, Limits as ReadLimits, Notes, ReadOptions};
 use stoker_server::query::{
     self, Engine, Folded, Limits, MemoryPart, MemoryParts, Progress, Query, QueryError, Selector,
@@ -107,6 +107,11 @@ impl Files {
         let name = path.to_string_lossy();
         let series = part.dictionary.labels.intern(&LabelSet::new([(FILE_LABEL, &*name)]));
         for profile in imported.profiles {
+            if profile.profile_type.is_gauge() && profile.total() > u64::MAX / WINDOW_SECONDS {
+                let message =
+                    format!("{}: its values are too large to be averaged", path.display());
+                return Err(Failure::new(message, ""));
+            }
             self.span(&profile);
             part.windows.push(window_rows(profile, series));
         }
@@ -175,12 +180,14 @@ fn json(answer: &impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 
+/// What was there at a moment goes in as the query expects it: times the seconds of the window.
 fn window_rows(profile: ImportedProfile, series: LabelIx) -> WindowRows {
+    let times = if profile.profile_type.is_gauge() { WINDOW_SECONDS } else { 1 };
     let rows = profile.rows.iter().map(|row| SampleRow {
         series,
         attributes: row.attributes,
         node: row.node,
-        value: row.value,
+        value: row.value * times,
         count: row.count,
     });
     WindowRows {

@@ -36,5 +36,5 @@ pub use labels::{LabelIx, LabelSet, LabelTable};
 pub use module::{Module, ModuleMap};
 pub use profile::Profile;
 pub use prune::{OTHER, prune, prune_around};
-pub use sample::{ProfileType, ProfileTypeError, SampleRow, UnixNanos, WINDOW_NS};
+pub use sample::{ProfileType, ProfileTypeError, SampleRow, UnixNanos, WINDOW_NS, WINDOW_SECONDS};
 pub use tables::{FrameIx, FrameTable, NodeIx, NodeTable, OrderError};

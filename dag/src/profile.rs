@@ -72,6 +72,23 @@ impl Profile {
             .map(|(node, (value, count))| (NodeIx(node), *value, *count))
     }
 
+    /// Divides all values by one number and all counts by another, neither of them 0. What is left
+    /// over in one stack goes into the next, so that the totals are divided exactly, rounded down.
+    ///
+    /// # Panics
+    /// When a divisor is 0.
+    pub fn divide(&mut self, values_by: u64, counts_by: u64) {
+        for (column, by) in [(&mut self.values, values_by), (&mut self.counts, counts_by)] {
+            let mut left = 0u128;
+            for held in column {
+                let whole = u128::from(*held) + left;
+                left = whole % u128::from(by);
+                // No larger than what it was made from, or by 1 where that was not the largest.
+                *held = u64::try_from(whole / u128::from(by)).unwrap_or(u64::MAX);
+            }
+        }
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Self) {
         let frame_map: Vec<FrameIx> =

@@ -8,6 +8,8 @@ use crate::tables::NodeIx;
 
 /// Rows of raw data are summed into windows of this length.
 pub const WINDOW_NS: u64 = 10_000_000_000;
+/// The same in seconds: what a gauge's value is multiplied by for each window.
+pub const WINDOW_SECONDS: u64 = WINDOW_NS / 1_000_000_000;
 
 /// What a value counts, as Pyroscope and Grafana write it:
 /// `process_cpu:cpu:nanoseconds:cpu:nanoseconds`, that is
@@ -62,6 +64,19 @@ impl ProfileType {
     pub fn short(&self) -> &str {
         let known = SHORT_NAMES.iter().find(|(_, long)| *long == &*self.0);
         known.map_or(&self.0, |(short, _)| short)
+    }
+
+    /// Whether values are what was there at a moment (memory in use, goroutines), not what happened
+    /// over time. They are stored as value × seconds, so that folding stays a sum, and divided on
+    /// display. The words are pprof's.
+    #[must_use]
+    pub fn is_gauge(&self) -> bool {
+        let mut parts = self.0.split(':');
+        let (name, kind) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        // A second one of a name has a number behind it.
+        let kind = kind.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+        matches!(kind, "inuse_objects" | "inuse_space" | "objects" | "space")
+            || matches!(name, "goroutine" | "threadcreate")
     }
 
     /// The unit of values.

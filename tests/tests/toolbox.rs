@@ -12,5 +12,7 @@ mod own;
 mod push;
 #[path = "toolbox/record.rs"]
 mod record;
+#[path = "toolbox/spread.rs"]
+mod spread;
 #[path = "toolbox/support.rs"]
 mod support;

@@ -1,13 +1,17 @@
 //! A file that somebody else wrote, as batches: what `/api/v1/push` stores.
 //!
-//! All rows of a file stand in one window, that of its start: a profile does not say when within its
-//! duration a sample was taken. A large file becomes several batches, cut by rows and so always in
-//! the same places: a push that broke off in the middle goes on where it ended.
+//! A profile does not say when within its duration a sample was taken, so its samples are spread
+//! evenly over it (`ingest::spread`). A large file becomes several batches, cut by rows and so always
+//! in the same places: a push that broke off in the middle goes on where it ended.
 
 use rustc_hash::FxHashSet;
-use stoker_dag::{DefinitionMap, FrameIx, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos};
-use stoker_formats::{Imported, ProfileKind};
+use stoker_dag::{
+    DefinitionMap, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos,
+};
+use stoker_formats::{Imported, ImportedProfile, ImportedRow, ProfileKind};
 use stoker_wire::{BatchBody, Dictionary, HostFacts, RowGroup};
+
+use super::spread::{MAX_HELD, Parts};
 
 /// Rows of one batch; with stacks of the usual depth it stays far below the limit of a batch.
 const MAX_BATCH_ROWS: usize = 16 << 10;
@@ -37,9 +41,15 @@ impl ImportedBatches {
     }
 }
 
-/// Cuts a file into batches that begin at `start`; every row carries the labels of `series`.
+/// Cuts a file into batches from `start` on, spread over `length_ns`; every row carries the labels of
+/// `series`.
 #[must_use]
-pub fn batches(imported: Imported, series: &LabelSet, start: UnixNanos) -> ImportedBatches {
+pub fn batches(
+    imported: Imported,
+    series: &LabelSet,
+    start: UnixNanos,
+    length_ns: u64,
+) -> ImportedBatches {
     let mut dictionary = Dictionary {
         frames: imported.frames,
         nodes: imported.nodes,
@@ -47,63 +57,64 @@ pub fn batches(imported: Imported, series: &LabelSet, start: UnixNanos) -> Impor
         modules: imported.modules,
     };
     let series = dictionary.labels.intern(series);
+    let rows: usize = imported.profiles.iter().map(|profile| profile.rows.len()).sum();
+    let parts = Parts::of(start, length_ns, rows);
     let (mut groups, mut stored, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for profile in imported.profiles {
-        if let Some(why) = refused(profile.kind) {
-            skipped.push((profile.profile_type, why));
+        if profile.kind == ProfileKind::Cumulative {
+            skipped.push((profile.profile_type, CUMULATIVE));
             continue;
         }
-        let mut rows: Vec<SampleRow> = profile
-            .rows
-            .iter()
-            .map(|row| SampleRow {
-                series,
-                attributes: row.attributes,
-                node: row.node,
-                value: row.value,
-                count: row.count,
-            })
-            .collect();
-        rows.sort_by_key(|row| (row.series, row.attributes, row.node));
-        stored.push(profile.profile_type.clone());
-        for chunk in rows.chunks(MAX_BATCH_ROWS) {
-            groups.push(RowGroup {
-                profile_type: profile.profile_type.clone(),
-                period: 0,
-                rows: chunk.to_vec(),
-            });
+        let profile_type = profile.profile_type.clone();
+        if profile_type.is_gauge() && profile.total() > MAX_HELD {
+            skipped.push((profile_type, "values too large to be kept as value × seconds"));
+            continue;
         }
+        for (window, rows) in parts.spread(sorted_rows(&profile, series), profile_type.is_gauge()) {
+            for chunk in rows.chunks(MAX_BATCH_ROWS) {
+                let (profile_type, rows) = (profile_type.clone(), chunk.to_vec());
+                groups.push((window, RowGroup { profile_type, period: 0, rows }));
+            }
+        }
+        stored.push(profile_type);
     }
     let bodies = bodies(&dictionary, &imported.definitions, groups, start);
     ImportedBatches { dictionary, bodies, stored, skipped }
 }
 
-/// Why values of this kind are not stored.
-const fn refused(kind: ProfileKind) -> Option<&'static str> {
-    match kind {
-        ProfileKind::Delta => None,
-        ProfileKind::Cumulative => {
-            Some("counts since the start of the process, which are not differenced yet")
-        }
-        ProfileKind::Gauge => Some("what was there at a moment, which is not stored yet"),
-    }
+/// Why counts since the start of a process are not stored: a file alone does not say from which other
+/// it goes on, and values since a start that nobody knows belong to no range of time.
+const CUMULATIVE: &str = "counts since the start of the process, and one file alone does not say what \
+                          was new in it";
+
+fn sorted_rows(profile: &ImportedProfile, series: LabelIx) -> Vec<SampleRow> {
+    let row = |row: &ImportedRow| SampleRow {
+        series,
+        attributes: row.attributes,
+        node: row.node,
+        value: row.value,
+        count: row.count,
+    };
+    let mut rows: Vec<SampleRow> = profile.rows.iter().map(row).collect();
+    rows.sort_by_key(|row| (row.series, row.attributes, row.node));
+    rows
 }
 
 fn bodies(
     dictionary: &Dictionary,
     definitions: &DefinitionMap,
-    groups: Vec<RowGroup>,
+    groups: Vec<(UnixNanos, RowGroup)>,
     start: UnixNanos,
 ) -> Vec<BatchBody> {
     let mut told =
         Told { dictionary, definitions, nodes: FxHashSet::default(), frames: FxHashSet::default() };
     // A file without rows is a batch without rows, so that it too counts once.
-    let groups: Vec<Vec<RowGroup>> = if groups.is_empty() {
-        vec![Vec::new()]
+    let groups: Vec<(UnixNanos, Vec<RowGroup>)> = if groups.is_empty() {
+        vec![(start, Vec::new())]
     } else {
-        groups.into_iter().map(|g| vec![g]).collect()
+        groups.into_iter().map(|(window, group)| (window, vec![group])).collect()
     };
-    let body = |(sequence, rows): (u64, Vec<RowGroup>)| {
+    let body = |(sequence, (start, rows)): (u64, (UnixNanos, Vec<RowGroup>))| {
         let facts = HostFacts {
             sample_source: SOURCE.into(),
             samples_taken: rows.iter().flat_map(|group| &group.rows).map(|row| row.count).sum(),
@@ -156,11 +167,11 @@ mod tests {
             (1..=40_000u64).map(|n| format!("main;f{};g{n} {n}\n", n % 7)).collect();
         let imported = || read(lines.concat().as_bytes(), &ReadOptions::default()).unwrap();
         let series = LabelSet::new([("service_name", "api")]);
-        let made = batches(imported(), &series, UnixNanos(5));
+        let made = batches(imported(), &series, UnixNanos(5), 1);
         assert_eq!(made.bodies.len(), 3);
         assert_eq!(made.size().1, 40_000);
         let values = made.bodies.iter().flat_map(|body| &body.rows).flat_map(|group| &group.rows);
         assert_eq!(values.map(|row| row.value).sum::<u64>(), 40_000 * 40_001 / 2);
-        assert_eq!(made.bodies, batches(imported(), &series, UnixNanos(5)).bodies);
+        assert_eq!(made.bodies, batches(imported(), &series, UnixNanos(5), 1).bodies);
     }
 }

@@ -14,6 +14,7 @@ mod import;
 mod metrics;
 mod push;
 mod service;
+mod spread;
 
 pub use agents::{Agent, Agents, Unwind};
 pub use import::{ImportedBatches, batches};

@@ -11,6 +11,7 @@ use stoker_dag::{Frame, FrameIx, LabelSet, ModuleMap, NodeIx, Profile, SampleRow
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
+use super::gauge::Gauge;
 use super::scan::{ScanStats, Sink, scan};
 use super::selector::value_of;
 use super::{Engine, Query};
@@ -47,8 +48,10 @@ pub fn fold(
         nodes: Vec::new(),
         frames: Vec::new(),
         max_nodes: engine.limits.max_nodes,
+        gauge: Gauge::new(query.selector.profile_type.as_ref()),
     };
     let stats = scan(engine, query, &mut sink)?;
+    sink.gauge.divide_profile(&mut sink.profile);
     let warnings = engine.parts.missing(query.range);
     let modules = ModuleMap::default();
     let mut folded = Folded { profile: sink.profile, modules, stats, warnings };
@@ -102,6 +105,7 @@ struct StackSink {
     /// Where the part's frames stand in the profile.
     frames: Vec<Option<FrameIx>>,
     max_nodes: usize,
+    gauge: Gauge,
 }
 
 impl StackSink {
@@ -184,7 +188,8 @@ impl Sink for StackSink {
         Ok(class)
     }
 
-    fn row(&mut self, part: &Dictionary, _: &WindowRows, row: &SampleRow, class: u32) {
+    fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
+        self.gauge.see(window.window);
         let node = self.node(part, row.node, class as usize);
         self.profile.add(node, row.value, row.count);
     }

@@ -11,6 +11,7 @@ mod compare;
 mod error;
 mod flamegraph;
 mod fold;
+mod gauge;
 mod limits;
 mod memory;
 mod parts;

@@ -2,7 +2,8 @@
 //!
 //! Steps count from the range's start and are whole windows, so the sum of a timeline is the total
 //! of the flame graph of the same query, to the unit. Groups beyond `max_groups` are summed, never
-//! dropped.
+//! dropped. What was there at a moment (memory in use) is a mean: of each step, and as the total of
+//! all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use stoker_dag::{LabelSet, SampleRow, WINDOW_NS};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
+use super::gauge::Gauge;
 use super::scan::{Sink, scan};
 use super::selector::value_of;
 use super::top::required_type;
@@ -89,6 +91,7 @@ pub fn timeline(
         max_cells: engine.limits.max_cells,
         index: FxHashMap::default(),
         cells: Vec::new(),
+        gauge: Gauge::new(Some(profile_type)),
     };
     scan(engine, query, &mut sink)?;
     let groups = sink.groups(options.max_groups);
@@ -137,18 +140,29 @@ struct TimelineSink {
     index: FxHashMap<String, u32>,
     /// The points of each group, one group after the other.
     cells: Vec<u64>,
+    gauge: Gauge,
 }
 
 impl TimelineSink {
+    /// By what the sum of each step is to be divided.
+    fn divisors(&self) -> Vec<u64> {
+        let start = |point: usize| self.start_ns.saturating_add(point as u64 * self.step_ns);
+        let of = |point| self.gauge.divisor(start(point), start(point + 1)).unwrap_or(1);
+        (0..self.points).map(of).collect()
+    }
+
     fn groups(self, max_groups: usize) -> Vec<TimelineGroup> {
         let label = self.group_by.as_deref().unwrap_or_default();
+        let divisors = self.divisors();
+        let all = self.gauge.divisor(0, u64::MAX).unwrap_or(1);
         let mut groups: Vec<TimelineGroup> = self
             .index
             .into_iter()
             .map(|(value, class)| {
                 let start = class as usize * self.points;
-                let values = self.cells[start..start + self.points].to_vec();
-                let total = sum(values.iter().copied());
+                let mut values = self.cells[start..start + self.points].to_vec();
+                let total = sum(values.iter().copied()) / all;
+                values.iter_mut().zip(&divisors).for_each(|(value, by)| *value /= by);
                 let label = label.to_owned();
                 TimelineGroup { label, value, values, total }
             })
@@ -181,7 +195,7 @@ fn summed(groups: &[TimelineGroup], points: usize) -> TimelineGroup {
             *held = held.saturating_add(*value);
         }
     }
-    all.total = sum(all.values.iter().copied());
+    all.total = sum(groups.iter().map(|group| group.total));
     all
 }
 
@@ -208,6 +222,7 @@ impl Sink for TimelineSink {
     }
 
     fn row(&mut self, _: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
+        self.gauge.see(window.window);
         let step = (window.window.0 - self.start_ns) / self.step_ns;
         let step = usize::try_from(step).expect("the window lies in the range");
         let cell = &mut self.cells[class as usize * self.points + step];

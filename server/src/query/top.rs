@@ -6,6 +6,7 @@ use stoker_dag::{LabelSet, ProfileType, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
+use super::gauge::Gauge;
 use super::scan::{Sink, scan};
 use super::selector::value_of;
 use super::{Engine, Query, fold};
@@ -159,9 +160,11 @@ fn by_stack(
 }
 
 fn by_service(engine: Engine<'_>, query: &Query) -> Result<Table, QueryError> {
-    let mut sink = ServiceSink::default();
+    let gauge = Gauge::new(query.selector.profile_type.as_ref());
+    let mut sink = ServiceSink { gauge, ..ServiceSink::default() };
     let stats = scan(engine, query, &mut sink)?;
-    let ServiceSink { index, values, samples } = sink;
+    let ServiceSink { index, mut values, mut samples, gauge } = sink;
+    gauge.divide_columns(&mut values, &mut samples);
     let mut rows: Vec<TopEntry> = index
         .into_iter()
         .map(|(name, class)| TopEntry {
@@ -185,6 +188,7 @@ struct ServiceSink {
     index: FxHashMap<String, u32>,
     values: Vec<u64>,
     samples: u64,
+    gauge: Gauge,
 }
 
 impl Sink for ServiceSink {
@@ -199,7 +203,8 @@ impl Sink for ServiceSink {
         Ok(class)
     }
 
-    fn row(&mut self, _: &Dictionary, _: &WindowRows, row: &SampleRow, class: u32) {
+    fn row(&mut self, _: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
+        self.gauge.see(window.window);
         let value = &mut self.values[class as usize];
         *value = value.saturating_add(row.value);
         self.samples = self.samples.saturating_add(row.count);

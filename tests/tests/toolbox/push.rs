@@ -10,7 +10,7 @@ use stoker_tests::{Server, get};
 
 use crate::support::{done, stoker, text};
 
-fn with_server(server: &Server, arguments: &[&str]) -> Command {
+pub fn with_server(server: &Server, arguments: &[&str]) -> Command {
     let mut command = stoker(arguments);
     command.env("STOKER_SERVER", format!("http://{}", server.http));
     command
@@ -23,7 +23,7 @@ fn total(server: &Server, service: &str) -> u64 {
     server.flamegraph(&selector)["total"].as_u64().unwrap()
 }
 
-fn push(server: &Server, arguments: &[&str]) -> Value {
+pub fn push(server: &Server, arguments: &[&str]) -> Value {
     let all = [&["push", "--json"], arguments].concat();
     let (printed, _) = done(&mut with_server(server, &all));
     serde_json::from_str(&printed).unwrap()

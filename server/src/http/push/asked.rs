@@ -28,9 +28,10 @@ impl Asked {
     pub(super) fn read(raw: Option<&str>) -> Result<Self, ApiError> {
         let mut params = Params::read(raw)?;
         let mut given = Vec::new();
+        let asked_at = now();
         let mut moment = |name: &'static str| -> Result<Option<UnixNanos>, ApiError> {
             let Some(text) = params.text(name)? else { return Ok(None) };
-            let at = time::moment(&text, now()).map_err(|mut error| {
+            let at = time::moment(&text, asked_at).map_err(|mut error| {
                 error.message = format!("{name}: {}", error.message);
                 ApiError::from(QueryError::from(error))
             })?;
@@ -44,6 +45,18 @@ impl Asked {
         let series = LabelSet::new(labels.iter().map(|(n, v)| (n.as_str(), v.as_str())));
         given.append(&mut labels);
         Ok(Self { from, until, series, given })
+    }
+
+    /// Over how long the rows are spread: the range, where its length does not depend on the time of
+    /// the push, so that one that is repeated is cut the same way; else the profile's own length.
+    pub(super) fn length_ns(&self, imported: &Imported, range: (UnixNanos, UnixNanos)) -> u64 {
+        let text = |wanted: &str| self.given.iter().find(|(name, _)| name == wanted);
+        match (text("from"), text("until")) {
+            (Some((_, from)), Some((_, until))) if is_relative(from) == is_relative(until) => {
+                range.1.0 - range.0.0
+            }
+            _ => imported.default_profile().duration_ns,
+        }
     }
 
     /// The range that the rows lie in.
@@ -77,6 +90,11 @@ impl Asked {
         }
         Ok((from, until))
     }
+}
+
+/// Whether a moment is told by its distance from now.
+fn is_relative(text: &str) -> bool {
+    text.trim_start().starts_with("now")
 }
 
 fn check_labels(labels: &[(String, String)]) -> Result<(), ApiError> {

@@ -96,7 +96,8 @@ async fn take(
             stoker_formats::read(&body, &ReadOptions { limits: LIMITS, ..ReadOptions::default() });
         let imported = read.map_err(|error| bad_profile(&error))?;
         let (from, until) = asked.range(&imported, now())?;
-        Ok::<_, ApiError>((batches(imported, &asked.series, from), from, until))
+        let length_ns = asked.length_ns(&imported, (from, until));
+        Ok::<_, ApiError>((batches(imported, &asked.series, from, length_ns), from, until))
     });
     let (made, from, until) =
         job.await.map_err(|_| ApiError::internal("the profile could not be read"))??;
