@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use stoker_tests::Server;
@@ -12,6 +13,12 @@ use crate::support::{done, stoker, text};
 
 const IN_USE: &str = "memory:inuse_space:bytes:space:bytes";
 const SAMPLES: &str = "process_cpu:samples:count:cpu:nanoseconds";
+
+/// The second that lies some minutes after a full window, an hour ago, as the API takes it.
+fn at(minutes: u64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    ((now - 3600) / 600 * 600 + minutes * 60).to_string()
+}
 
 fn json(server: &Server, arguments: &[&str]) -> Value {
     let (printed, _) = done(&mut with_server(server, &[arguments, &["--json"]].concat()));
@@ -25,7 +32,8 @@ fn a_long_profile_is_spread_over_its_range_and_its_total_is_exact() {
     let _server = server.start();
     let file = dir.path().join("a.collapsed");
     fs::write(&file, "main;hot 599\nmain;cold 1\nmain;rare 1\n").unwrap();
-    let range = ["--from", "2026-01-05T10:00:00Z", "--until", "2026-01-05T10:01:00Z"];
+    let (start, middle, end) = (at(0), (at(0).parse::<u64>().unwrap() + 30).to_string(), at(1));
+    let range = ["--from", &start, "--until", &end];
     let pushed = push(&server, &[&[text(&file)], &range[..]].concat());
     assert_eq!(pushed["samples"], 601, "{pushed}");
     let query = ["query", SAMPLES, "timeline", "--step", "10s"];
@@ -37,7 +45,7 @@ fn a_long_profile_is_spread_over_its_range_and_its_total_is_exact() {
     }
     // Part of the range is part of the profile, and again counts once.
     assert_eq!(push(&server, &[&[text(&file)], &range[..]].concat())["duplicates"], 1);
-    let half = ["--from", "2026-01-05T10:00:30Z", "--until", "2026-01-05T10:01:00Z"];
+    let half = ["--from", &middle, "--until", &end];
     let top = json(&server, &[&["top", SAMPLES], &half[..]].concat());
     assert!((296..=304).contains(&top["total"].as_u64().unwrap()), "{top}");
 }
@@ -54,8 +62,9 @@ fn memory_in_use_is_a_mean_over_time_and_a_sum_over_services() {
     assert_eq!((&table["profile_type"], &table["total"]), (&IN_USE.into(), &4001.into()));
     assert_eq!(table["rows"][0]["self"], 3001, "{table}");
 
-    let minute = ["--from", "2026-01-05T10:00:00Z", "--until", "2026-01-05T10:01:00Z"];
-    let later = ["--from", "2026-01-05T10:01:00Z", "--until", "2026-01-05T10:02:00Z"];
+    let (start, middle, end) = (at(0), at(1), at(2));
+    let minute = ["--from", &start, "--until", &middle];
+    let later = ["--from", &middle, "--until", &end];
     let with = |service: &'static str| ["--label", service];
     push(&server, &[&[text(&file)], &with("service_name=a")[..], &minute].concat());
     push(&server, &[&[text(&file)], &with("service_name=b")[..], &minute].concat());
@@ -66,7 +75,7 @@ fn memory_in_use_is_a_mean_over_time_and_a_sum_over_services() {
     let total = |selector: &str, range: &[&str]| {
         json(&server, &[&["top", selector], range].concat())["total"].as_u64().unwrap()
     };
-    let both = ["--from", "2026-01-05T10:00:00Z", "--until", "2026-01-05T10:02:00Z"];
+    let both = ["--from", &start, "--until", &end];
     let of_a = format!("{IN_USE}{{service_name=\"a\"}}");
     assert_eq!(total(&of_a, &minute), 4001);
     assert_eq!(total(&of_a, &later), 12_003);
