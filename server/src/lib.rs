@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotations;
 pub mod config;
 pub mod http;
 pub mod ingest;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
 
+use crate::annotations::Annotations;
 use crate::config::ServerConfig;
 use crate::http;
 use crate::ingest;
@@ -64,6 +65,9 @@ pub enum ServerError {
     /// The store does not open or close.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file of annotations does not open.
+    #[error("the annotations in the data folder cannot be read: {0}")]
+    Annotations(#[source] io::Error),
     /// The folder of debug information does not open.
     #[error(transparent)]
     Symbols(#[from] SymbolsError),
@@ -99,12 +103,22 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     let (dir, symbols) = (config.data_dir.join("symbols"), config.symbols.clone());
     let opened = tokio::task::spawn_blocking(move || Symbols::open(&dir, symbols)).await;
     let symbols = opened.map_err(|_| StoreError::Closed)??;
+    let dir = config.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || Annotations::open(&dir)).await;
+    let annotations = opened.map_err(|_| StoreError::Closed)?.map_err(ServerError::Annotations)?;
+    if annotations.unreadable() > 0 {
+        tracing::warn!(
+            lines = annotations.unreadable(),
+            "annotations that cannot be read are gone"
+        );
+    }
     let tenant = TenantId::default_tenant();
     let agents = ingest::Agents::default();
     let counts = Arc::<ingest::IngestMetrics>::default();
     let backend = StoreBackend {
         parts: NamedParts { rows: TenantParts { store: store.clone(), tenant }, symbols },
         agents: agents.clone(),
+        annotations,
         ingest: Arc::clone(&counts),
     };
     let (stop, stopped) = watch::channel(false);

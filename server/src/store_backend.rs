@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::annotations::Annotations;
 use crate::http::{AgentEntry, Backend, Metric, MetricKind, UnwindCounts};
 use crate::ingest::{Agent, Agents, IngestCounts, IngestMetrics, RefusalCode};
 use crate::query::{Parts, TenantParts};
@@ -12,6 +13,7 @@ use crate::symbols::{NamedParts, SymbolCounts};
 pub(crate) struct StoreBackend {
     pub(crate) parts: NamedParts,
     pub(crate) agents: Agents,
+    pub(crate) annotations: Annotations,
     pub(crate) ingest: Arc<IngestMetrics>,
 }
 
@@ -164,6 +166,10 @@ impl Backend for StoreBackend {
 
     fn symbols(&self) -> Option<NamedParts> {
         Some(self.parts.clone())
+    }
+
+    fn annotations(&self) -> Option<Annotations> {
+        Some(self.annotations.clone())
     }
 
     fn agents(&self) -> Vec<AgentEntry> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatDuration, formatNs, formatRate, formatShare, formatValue, perTime } from "../src/app/format.ts";
-import { chartData, MAX_GROUPS, stacked } from "../src/app/series.ts";
+import { chartData, marksOf, MAX_GROUPS, stacked } from "../src/app/series.ts";
 import type { Timeline } from "../src/state/index.ts";
 
 describe("numbers", () => {
@@ -122,5 +122,30 @@ describe("chartData", () => {
 
   it("stacks with the largest at the bottom", () => {
     expect(stacked(chartData(timeline(2, [["a", 20e9], ["b", 10e9]]), null).series)).toEqual([[2, 2], [3, 3]]);
+  });
+});
+
+describe("marks of a timeline", () => {
+  const timeline = (groups: Record<string, number[]>): Timeline => ({
+    from_ms: 1_000_000,
+    until_ms: 1_050_000,
+    step_ms: 10_000,
+    unit: "nanoseconds",
+    groups: Object.entries(groups).map(([value, values]) => ({ label: "version", value, values, total: 1 })),
+  });
+
+  it("are where a version begins after the data do, and notes", () => {
+    const found = marksOf(timeline({ "1.4": [0, 5, 5, 0, 0], "1.5": [0, 0, 1, 5, 5], "1.6": [0, 0, 0, 0, 2], "": [0, 1, 1, 1, 1] }), [{ at_ms: 1_025_000, text: "rollback" }]);
+    expect(found).toEqual([
+      { kind: "version", text: "1.5", atMs: 1_020_000 },
+      { kind: "note", text: "rollback", atMs: 1_025_000 },
+      { kind: "version", text: "1.6", atMs: 1_040_000 },
+    ]);
+  });
+
+  it("are none without versions, and none where only samples without one begin", () => {
+    expect(marksOf(null, [])).toEqual([]);
+    expect(marksOf(timeline({}), [])).toEqual([]);
+    expect(marksOf(timeline({ "1.4": [1, 1], "": [0, 1], "(other)": [0, 1], none: [0, 0] }), [])).toEqual([]);
   });
 });

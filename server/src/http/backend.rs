@@ -5,6 +5,7 @@ use crate::query::{Parts, TenantParts};
 use crate::symbols::NamedParts;
 
 use super::agents::AgentEntry;
+use crate::annotations::Annotations;
 
 /// Whether a metric only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Where debug information is kept; `None` where none is.
     fn symbols(&self) -> Option<NamedParts> {
+        None
+    }
+
+    /// Where annotations are kept; `None` where none are.
+    fn annotations(&self) -> Option<Annotations> {
         None
     }
 

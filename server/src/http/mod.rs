@@ -6,6 +6,7 @@
 //! gets the security headers. A query stops when its client leaves.
 
 mod agents;
+mod annotations;
 mod api;
 mod assets;
 mod backend;
@@ -111,6 +112,12 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/compare", get(explore::compare))
         .route("/api/v1/agents", get(agents::agents))
         .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
+        .route(
+            "/api/v1/annotations",
+            get(annotations::list)
+                .post(annotations::add)
+                .layer(DefaultBodyLimit::max(annotations::MAX_BODY)),
+        )
         .route(PARSE, post(parse::parse).layer(DefaultBodyLimit::max(push::MAX_BODY)))
         .route("/api/v1/symbols", get(symbols::list))
         .route(SYMBOLS, post(symbols::push).layer(DefaultBodyLimit::disable()))

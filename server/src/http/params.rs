@@ -143,7 +143,7 @@ impl Params {
     }
 }
 
-fn moment(name: &str, text: &str, now: UnixNanos) -> Result<UnixNanos, ApiError> {
+pub(super) fn moment(name: &str, text: &str, now: UnixNanos) -> Result<UnixNanos, ApiError> {
     time::moment(text, now).map_err(|mut error| {
         error.message = format!("{name}: {}", error.message);
         QueryError::from(error).into()

@@ -110,7 +110,7 @@ fn without_script(svg: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics() {
-    let memory = Memory { parts: parts(), ready: AtomicBool::new(false) };
+    let memory = Memory { parts: parts(), ready: AtomicBool::new(false), annotations: None };
     let api = Api::over(Arc::new(memory), Limits::default()).await;
     assert_eq!(api.get("/healthz").await.status(), 200);
     let waiting = api.get("/readyz").await;

@@ -154,3 +154,33 @@ async fn pages_and_files_of_others_are_downloads() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotations_are_noted_and_listed() {
+    let api = Api::start().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = |body: String| {
+        client.post(format!("http://{}/api/v1/annotations", api.address)).body(body).send()
+    };
+    let noted =
+        post(format!(r#"{{"text": " deploy <b>1.5</b> ", "at": "{START}"}}"#)).await.unwrap();
+    assert_eq!(noted.status(), 201);
+    let wanted = json!({"at_ms": START * 1000, "text": "deploy <b>1.5</b>"});
+    assert_eq!(noted.json::<Value>().await.unwrap(), wanted);
+    let listed = api.json("/api/v1/annotations?").await;
+    assert_eq!(listed["annotations"], json!([wanted]));
+    let later =
+        api.json(&format!("/api/v1/annotations?from={}&until={}", START + 10, START + 20)).await;
+    assert_eq!(later["annotations"], json!([]));
+    for body in [
+        "",
+        "{}",
+        r#"{"text": " "}"#,
+        r#"{"text": "a", "at": "monday"}"#,
+        r#"{"text": "a", "x": 1}"#,
+    ] {
+        assert_eq!(post(body.to_owned()).await.unwrap().status(), 400, "{body}");
+    }
+    let long = format!(r#"{{"text": "{}"}}"#, "x".repeat(1025));
+    assert_eq!(post(long).await.unwrap().status(), 400);
+}

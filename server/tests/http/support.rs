@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use stoker_server::annotations::Annotations;
 use stoker_server::http::{
     AgentEntry, AllowedHosts, Backend, HttpConfig, Metric, MetricKind, router,
 };
@@ -17,11 +18,17 @@ use crate::fixture::{START, parts};
 pub struct Memory {
     pub parts: MemoryParts,
     pub ready: AtomicBool,
+    /// With the folder that they lie in.
+    pub annotations: Option<(Annotations, tempfile::TempDir)>,
 }
 
 impl Backend for Memory {
     fn parts(&self) -> &dyn Parts {
         &self.parts
+    }
+
+    fn annotations(&self) -> Option<Annotations> {
+        self.annotations.as_ref().map(|(notes, _)| notes.clone())
     }
 
     fn agents(&self) -> Vec<AgentEntry> {
@@ -57,7 +64,9 @@ impl Api {
     }
 
     pub async fn start() -> Self {
-        let memory = Memory { parts: parts(), ready: AtomicBool::new(true) };
+        let dir = tempfile::tempdir().unwrap();
+        let annotations = Some((Annotations::open(dir.path()).unwrap(), dir));
+        let memory = Memory { parts: parts(), ready: AtomicBool::new(true), annotations };
         Self::over(Arc::new(memory), Limits::default()).await
     }
 

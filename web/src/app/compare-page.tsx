@@ -7,7 +7,7 @@ import { BaseControls } from "./base-controls.tsx";
 import { ChangeScale } from "./change-scale.tsx";
 import { ChangeTable } from "./change-table.tsx";
 import { ContextMenu, type MenuPlace, stackText, titleOf } from "./context-menu.tsx";
-import { useChart } from "./explore-page.tsx";
+import { useChart, useMarks } from "./explore-page.tsx";
 import { FlameView } from "./flame-view.tsx";
 import { formatChange, formatMeasure, scaleOf } from "./measure.ts";
 import { useKeys } from "./hooks.ts";
@@ -23,6 +23,7 @@ export function ComparePage({ shell, search, onShare }: PageProps) {
   const { view, comparison, timeline } = snapshot;
   const { answer } = comparison;
   const chart = useChart(timeline, isRelative(view));
+  const marks = useMarks(snapshot);
   const [brushes, setBrushes] = useState<"new" | "base">("new");
   const { sides, broken } = useSides(answer);
   const parsed = useMemo(() => parseTerm(search.term), [search.term]);
@@ -41,6 +42,7 @@ export function ComparePage({ shell, search, onShare }: PageProps) {
       <TimelineView
         slot={timeline}
         data={chart}
+        marks={marks}
         groupBy={view.groupBy}
         labels={snapshot.labels.answer ?? []}
         chart={view.chart}

@@ -1,7 +1,7 @@
 /** Timeline, flame graph and functions of one selection. */
 import { useCallback, useMemo, useState } from "preact/hooks";
 import { Kind, type Path, pathOf, type Tree, widestMatches } from "../layout/index.ts";
-import { absoluteRange, formatSelector, graphGroup, isRelative, parseSelector, presetRange, standardGraphGroup, type Timeline, type Slot } from "../state/index.ts";
+import { type Annotation, absoluteRange, formatSelector, graphGroup, isRelative, parseSelector, presetRange, standardGraphGroup, type Slot, type Snapshot, type Timeline } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
 import { ContextMenu, type MenuItem, type MenuPlace, stackText, titleOf } from "./context-menu.tsx";
 import { FlameView } from "./flame-view.tsx";
@@ -12,7 +12,7 @@ import { useKeys } from "./hooks.ts";
 import { useLabelColours } from "./label-colours.ts";
 import { ExportMenu } from "./export-menu.tsx";
 import { type Found, useProfile, useSearch, useZoom } from "./profile.ts";
-import { type ChartData, chartData } from "./series.ts";
+import { type ChartData, chartData, type Mark, marksOf } from "./series.ts";
 import { EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
 import { seriesColours, TimelineView } from "./timeline-view.tsx";
 import { GraphGroup, GraphLook, PaneSwitch, SearchBox, ShareButton, ZoomNote } from "./toolbar.tsx";
@@ -39,6 +39,7 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
   const failing = flamegraph.error?.passing === true;
   const graphBy = graphGroup(view);
   const chart = useChart(timeline, relative);
+  const marks = useMarks(snapshot);
   const chartColours = useMemo(() => (chart ? seriesColours(chart, theme) : null), [chart, theme]);
   const labelColours = useLabelColours(tree, view.groupBy === graphBy ? chartColours : null, theme);
 
@@ -107,6 +108,7 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
       <TimelineView
         slot={timeline}
         data={chart}
+        marks={marks}
         groupBy={view.groupBy}
         labels={snapshot.labels.answer ?? []}
         chart={view.chart}
@@ -218,6 +220,15 @@ export function useChart(timeline: Slot<Timeline>, relative: boolean): ChartData
     if (!timeline.answer || (timeline.stale && timeline.error)) return null;
     return chartData(timeline.answer, relative ? timeline.answeredAtMs : null);
   }, [timeline.answer, timeline.answeredAtMs, timeline.stale && timeline.error !== null, relative]);
+}
+
+const NO_NOTES: readonly Annotation[] = [];
+
+/** Versions that begin within what is shown, and notes about it. */
+export function useMarks({ versions, annotations }: Snapshot): readonly Mark[] {
+  const known = versions.stale ? null : versions.answer;
+  const notes = (annotations.stale ? null : annotations.answer) ?? NO_NOTES;
+  return useMemo(() => marksOf(known, notes), [known, notes]);
 }
 
 function focusGraph(): void {

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { absoluteRange, isRelative, presetRange } from "../state/index.ts";
 import { parseTerm } from "../layout/index.ts";
 import type { PageProps } from "./app.tsx";
-import { useChart } from "./explore-page.tsx";
+import { useChart, useMarks } from "./explore-page.tsx";
 import { formatCount, formatShare } from "./format.ts";
 import { FunctionTable } from "./function-table.tsx";
 import { useKeys } from "./hooks.ts";
@@ -19,6 +19,7 @@ export function FunctionsPage({ shell, search, onShare }: PageProps) {
   const parsed = useMemo(() => parseTerm(search.term), [search.term]);
   const matches = parsed.kind === "matcher" ? parsed.matches : null;
   const chart = useChart(timeline, isRelative(view));
+  const marks = useMarks(snapshot);
   const selfShare = useMemo(() => {
     if (!top.answer || !matches) return null;
     const self = top.answer.rows.filter((row) => matches(row.name)).reduce((sum, row) => sum + row.self, 0);
@@ -32,6 +33,7 @@ export function FunctionsPage({ shell, search, onShare }: PageProps) {
       <TimelineView
         slot={timeline}
         data={chart}
+        marks={marks}
         groupBy={view.groupBy}
         labels={snapshot.labels.answer ?? []}
         chart={view.chart}

@@ -3,7 +3,7 @@
  * many, stacked or not. Pure, tested without a chart.
  */
 import { MAX_COLOURED_GROUPS } from "../render/index.ts";
-import { type Timeline, WINDOW_MS } from "../state/index.ts";
+import { type Annotation, type Timeline, WINDOW_MS } from "../state/index.ts";
 import { perTime } from "./format.ts";
 
 export interface Series {
@@ -102,4 +102,28 @@ export function stacked(series: readonly Series[]): number[][] {
     tops.push(one.rates.map((rate, step) => rate + (i === 0 ? 0 : tops[i - 1][step])));
   });
   return tops;
+}
+
+/** What a timeline marks: a version that was first seen, or what somebody noted. */
+export interface Mark {
+  readonly kind: "version" | "note";
+  readonly text: string;
+  /** Unix milliseconds; of a version the start of the step it was first seen in. */
+  readonly atMs: number;
+}
+
+/** A chart shows so many; more would be a fence. */
+const MAX_MARKS = 60;
+
+/** Where a version begins after the data do, and notes, in order of time. `versions` is grouped by version. */
+export function marksOf(versions: Timeline | null, notes: readonly Annotation[]): Mark[] {
+  const marks: Mark[] = notes.map((note) => ({ kind: "note", text: note.text, atMs: note.at_ms }));
+  const begin = (values: readonly number[]) => values.findIndex((value) => value > 0);
+  const groups = (versions?.groups ?? []).map((group) => ({ version: group.value, step: begin(group.values) }));
+  const first = Math.min(...groups.map((group) => group.step).filter((step) => step >= 0));
+  for (const { version, step } of groups) {
+    if (!versions || version === "" || version === "(other)" || step <= first) continue;
+    marks.push({ kind: "version", text: version, atMs: versions.from_ms + step * versions.step_ms });
+  }
+  return marks.sort((a, b) => a.atMs - b.atMs).slice(0, MAX_MARKS);
 }

@@ -2,18 +2,20 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { displayName } from "../layout/index.ts";
 import { css, groupColours, PALETTES, restColour, type Rgb, type Theme } from "../render/index.ts";
 import type { Chart, Slot, Timeline } from "../state/index.ts";
 import { digits, formatClock, rateUnit } from "./format.ts";
 import { Legend } from "./legend.tsx";
 import { Segments } from "./parts.tsx";
-import { type ChartData, type Series, stacked } from "./series.ts";
+import { type ChartData, type Mark, type Series, stacked } from "./series.ts";
 import { touchBrush } from "./touch-brush.ts";
 
 interface TimelineViewProps {
   readonly slot: Slot<Timeline>;
   /** What the answer says; null while there is none that may be shown. */
   readonly data: ChartData | null;
+  readonly marks?: readonly Mark[];
   readonly groupBy: string;
   readonly labels: readonly string[];
   readonly chart: Chart;
@@ -57,14 +59,17 @@ export function TimelineView(props: TimelineViewProps) {
         <span class="muted cursor-time">{data && timeText(data, step)}</span>
         {answer && data && <Legend data={data} colours={colours} step={step} unit={answer.unit} onGroup={props.onGroup} />}
       </div>
+      {props.marks && props.marks.length > 0 && <p class="unseen">{props.marks.map(markSentence).join(" ")}</p>}
       {answer && data && data.series.length > 0 ? (
-        <Plot data={data} colours={colours} chart={props.chart} theme={props.theme} fromMs={answer.from_ms} untilMs={answer.until_ms} onBrush={props.onBrush} onCursor={setCursor} />
+        <Plot data={data} colours={colours} chart={props.chart} theme={props.theme} fromMs={answer.from_ms} untilMs={answer.until_ms} marks={props.marks ?? NO_MARKS} onBrush={props.onBrush} onCursor={setCursor} />
       ) : (
         <p class="timeline-empty muted">{props.slot.error && !answer ? props.slot.error.message : props.slot.loading && !answer ? "Loading…" : "No samples in this range yet."}</p>
       )}
     </section>
   );
 }
+
+const NO_MARKS: readonly Mark[] = [];
 
 /** What the numbers of the legend are about. */
 function timeText(data: ChartData, step: number | null): string {
@@ -89,6 +94,7 @@ interface PlotProps {
   readonly theme: Theme;
   readonly fromMs: number;
   readonly untilMs: number;
+  readonly marks: readonly Mark[];
   onBrush(fromMs: number, untilMs: number): void;
   onCursor(step: number | null): void;
 }
@@ -120,7 +126,7 @@ function Plot(props: PlotProps) {
 
   useEffect(() => {
     plot.current?.setData(aligned(data, chart));
-  }, [data, chart, fromMs, untilMs]);
+  }, [data, chart, fromMs, untilMs, props.marks]);
 
   return (
     <div
@@ -130,6 +136,7 @@ function Plot(props: PlotProps) {
       aria-label="Chart of the timeline. Drag across it to choose a range; the time menu does the same by keyboard."
       data-steps={Math.max(0, data.edges.length - 1)}
       data-groups={data.series.length}
+      data-marks={props.marks.length}
       data-unsettled={Math.max(0, data.edges.length - 1 - data.settledSteps)}
     />
   );
@@ -169,12 +176,41 @@ function options(element: HTMLElement, latest: { readonly current: PlotProps }):
     axes: [{ ...axis, size: 26, space: 70, values: clockTicks }, { ...axis, size: 46, space: 26, values: (_, ticks) => ticks.map((tick) => digits(tick)) }],
     series: [{}, ...data.series.map(draw).toReversed()],
     hooks: {
-      draw: [(u) => veilUnsettled(u, latest.current)],
+      draw: [(u) => veilUnsettled(u, latest.current), (u) => drawMarks(u, latest.current)],
       setCursor: [(u) => latest.current.onCursor(stepUnder(u, latest.current.data))],
       setSelect: [(u) => brushed(u, latest.current)],
       ready: [(u) => touchBrush(u, (left, width) => u.setSelect({ left, width, top: 0, height: u.over.clientHeight }, true))],
     },
   };
+}
+
+function markSentence({ kind, text, atMs }: Mark): string {
+  return `${kind === "version" ? `Version ${displayName(text, 60)} begins` : displayName(text, 200)} at ${formatClock(atMs)}.`;
+}
+
+/** A dashed line where a version begins, a whole one for a note, with its name as far as there is room. */
+function drawMarks(u: uPlot, { marks, theme }: PlotProps): void {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.strokeStyle = css(PALETTES[theme].text, 0.75);
+  ctx.fillStyle = css(PALETTES[theme].text);
+  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textBaseline = "top";
+  let free = 0;
+  for (const { kind, text, atMs } of marks) {
+    const x = u.valToPos(atMs / 1000, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.setLineDash(kind === "version" ? [4 * devicePixelRatio, 3 * devicePixelRatio] : []);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    if (x < free) continue;
+    const label = displayName(text, 24);
+    ctx.fillText(label, x + 3 * devicePixelRatio, bbox.top + 1);
+    free = x + ctx.measureText(label).width + 8 * devicePixelRatio;
+  }
+  ctx.restore();
 }
 
 /** Lightens and hatches the steps that more samples may still arrive for. */

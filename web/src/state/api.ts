@@ -127,6 +127,12 @@ export interface ChangedFunction {
   readonly new_total: number;
 }
 
+/** What somebody noted about a moment. */
+export interface Annotation {
+  readonly at_ms: number;
+  readonly text: string;
+}
+
 /** A file that was dropped onto the page. */
 export interface ParsedFile extends Columns {
   readonly format: string;
@@ -199,6 +205,7 @@ export interface Api {
   search(query: string, range: Range, term: string, signal: AbortSignal): Promise<SearchAnswer>;
   sandwich(query: string, range: Range, focus: { readonly name: string; readonly module: string }, signal: AbortSignal): Promise<Sandwich>;
   compare(query: string, range: Range, base: Range & { readonly query: string }, maxNodes: number, signal: AbortSignal): Promise<Comparison>;
+  annotations(range: Range, signal: AbortSignal): Promise<readonly Annotation[]>;
   agents(signal: AbortSignal): Promise<Agents>;
   /** Has the server read a file; it keeps nothing of it. */
   parse(name: string, body: Blob, signal: AbortSignal): Promise<ParsedFile>;
@@ -225,6 +232,9 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
     sandwich: (query, range, focus, signal) => get("sandwich", { query, ...range, ...focus }, signal),
     compare: (query, range, base, maxNodes, signal) =>
       get("compare", { query, ...range, base: base.query, base_from: base.from, base_until: base.until, max_nodes: String(maxNodes) }, signal),
+    async annotations(range, signal) {
+      return (await get<{ annotations: Annotation[] }>("annotations", { ...range }, signal)).annotations;
+    },
     async agents(signal) {
       return (await get<{ agents: Agent[] }>("agents", {}, signal)).agents;
     },

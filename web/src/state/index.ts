@@ -1,7 +1,7 @@
 /** What is looked at, what the server said, and links. No DOM of its own, no drawing. */
 export * from "./api.ts";
 export * from "./latest.ts";
-export { withoutService } from "./questions.ts";
+export { VERSION_LABEL, withoutService } from "./questions.ts";
 export * from "./selector.ts";
 export * from "./session.ts";
 export * from "./time.ts";

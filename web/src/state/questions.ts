@@ -4,7 +4,8 @@ import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selec
 import type { Slots } from "./session.ts";
 import { DEFAULT_VIEW, encodeZoom, graphGroup, type View } from "./view.ts";
 
-const DEFAULT_MAX_NODES = 8192;
+/** Of a profile of a million nodes these are the boxes that are a third of a pixel wide or more. */
+const DEFAULT_MAX_NODES = 3500;
 const TOP_LIMIT = 1000;
 /** The Functions page lists more. */
 const FUNCTIONS_LIMIT = 20_000;
@@ -42,6 +43,7 @@ export function questionsOf(view: View): Question[] {
     add("comparison", [view.query, range, base], (api, signal) => api.compare(view.query, range, base, DEFAULT_MAX_NODES, signal));
   }
   add("timeline", [view.query, range, view.groupBy], (api, signal) => api.timeline(view.query, range, view.groupBy, signal));
+  add("annotations", [range], (api, signal) => api.annotations(range, signal));
   add("services", [anyService, range], (api, signal) => api.top(anyService, range, "service", SERVICES_LIMIT, signal));
   return asked;
 }
@@ -69,6 +71,21 @@ function addFlamegraph(view: View, range: Range, add: Add): void {
     },
     root,
   );
+}
+
+/** The label that changes with a deploy. */
+export const VERSION_LABEL = "version";
+
+/** The timeline by version, whose beginnings are deploys; none where no sample has a version. */
+export function versionsQuestion(view: View, labels: readonly string[] | null): Question<"versions"> | null {
+  if (view.page === "fleet" || view.page === "sandwich" || !labels?.includes(VERSION_LABEL)) return null;
+  const range: Range = { from: view.from, until: view.until };
+  return {
+    slot: "versions",
+    key: JSON.stringify([view.query, range]),
+    detail: "",
+    ask: (api, signal) => api.timeline(view.query, range, VERSION_LABEL, signal),
+  };
 }
 
 /** The search over everything, for a picture that does not show everything. */

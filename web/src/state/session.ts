@@ -4,9 +4,9 @@
  * outside (history, timers, visibility) comes in through `Environment`, so that the whole of it runs
  * in tests without a browser.
  */
-import { type Agents, type Api, ApiError, type Comparison, type Flamegraph, type ProfileType, type Sandwich, type SearchAnswer, type Timeline, type Top } from "./api.ts";
+import { type Agents, type Annotation, type Api, ApiError, type Comparison, type Flamegraph, type ProfileType, type Sandwich, type SearchAnswer, type Timeline, type Top } from "./api.ts";
 import { Latest } from "./latest.ts";
-import { type Question, questionsOf, searchQuestion, withoutService } from "./questions.ts";
+import { type Question, questionsOf, searchQuestion, versionsQuestion, withoutService } from "./questions.ts";
 import { isRelative } from "./time.ts";
 import { graphGroup, type View, viewFromSearch, viewToSearch } from "./view.ts";
 
@@ -39,6 +39,8 @@ export interface Slots {
   readonly top: Top;
   readonly services: Top;
   readonly search: SearchAnswer;
+  readonly versions: Timeline;
+  readonly annotations: readonly Annotation[];
   readonly sandwich: Sandwich;
   readonly comparison: Comparison;
   readonly agents: Agents;
@@ -50,7 +52,7 @@ type SlotName = keyof Slots;
 
 export type Snapshot = { readonly view: View; readonly paused: boolean } & { readonly [N in SlotName]: Slot<Slots[N]> };
 
-const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "sandwich", "comparison", "agents", "profileTypes", "labels"];
+const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "agents", "profileTypes", "labels"];
 
 export const LIVE_INTERVAL_MS = 5_000;
 /** A server that takes long is asked less often: at most this share of the time is spent waiting for it. */
@@ -131,6 +133,7 @@ export class Session {
     const { view } = this.#snapshot;
     for (const question of questionsOf(view)) this.#ask(question);
     this.#askSearch(false);
+    this.#askVersions();
     const range = { from: view.from, until: view.until };
     const labels: Question<"labels"> = {
       slot: "labels",
@@ -149,6 +152,12 @@ export class Session {
       this.#keys.delete("search");
       if (this.#snapshot.search !== EMPTY) this.#publishSlot("search", EMPTY);
     } else if (!onlyNew || this.#keys.get("search") !== question.key) this.#ask(question);
+  }
+
+  #askVersions(): void {
+    const { view, labels } = this.#snapshot;
+    const question = versionsQuestion(view, labels.answer);
+    if (question) this.#ask(question);
   }
 
   #isLive(): boolean {
@@ -186,6 +195,7 @@ export class Session {
         : { ...before, loading: false, error: asApiError(outcome.error) };
       this.#publishSlot(name, slot as Slot<unknown>);
       if (name === "flamegraph") this.#askSearch(true);
+      if (name === "labels") this.#askVersions();
       this.#scheduleNext();
     });
   }
