@@ -196,6 +196,7 @@ function drawMarks(u: uPlot, { marks, theme }: PlotProps): void {
   ctx.fillStyle = css(PALETTES[theme].text);
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textBaseline = "top";
+  ctx.textAlign = "left";
   let free = 0;
   for (const { kind, text, atMs } of marks) {
     const x = u.valToPos(atMs / 1000, "x", true);

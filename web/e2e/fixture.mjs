@@ -1,0 +1,134 @@
+// A small fleet in which nothing ever changes, for pictures that are compared with goldens.
+const FROM_MS = 1_760_000_400_000;
+const STEP_MS = 10_000;
+const STEPS = 90;
+const TYPE = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
+
+const STACKS = [
+  ["api", "main;serve;route;parse_request;memchr", 46],
+  ["api", "main;serve;route;render;fmt::write;memcpy", 81],
+  ["api", "main;serve;route;render;escape_html", 39],
+  ["api", "main;serve;accept;[kernel]do_syscall_64;[kernel]tcp_sendmsg", 33],
+  ["api", "main;gc;sweep", 12],
+  ["worker", "run;<lambda>;json.loads;scan_once", 52],
+  ["worker", "run;compress;deflate;longest_match", 64],
+  ["worker", "run;compress;crc32", 18],
+  ["worker", "[unwind failed: unknown mapping];hash", 15],
+  ["postgres", "PostgresMain;exec_simple_query;ExecutorRun;ExecScan;heap_getnext", 71],
+  ["postgres", "PostgresMain;exec_simple_query;planner", 22],
+];
+
+/** `keep(service, stack, value)`: the value that counts. */
+function fold(grouped, keep = (service, stack, value) => value) {
+  const tables = { names: ["all"], modules: [""], files: [""] };
+  const index = (table, text) => {
+    const at = tables[table].indexOf(text);
+    return at >= 0 ? at : tables[table].push(text) - 1;
+  };
+  const nodes = { parent: [0], name: [0], module: [0], file: [0], line: [0], kind: [0], inlined: [0], self: [0], total: [0] };
+  const known = new Map();
+  for (const [service, stack, weight] of STACKS) {
+    const value = Math.round(keep(service, stack, weight)) * 10_101_010;
+    let at = 0;
+    let path = "";
+    nodes.total[0] += value;
+    const frames = stack.split(";").map((text) => (text.startsWith("[kernel]") ? [text.slice(8), "[kernel]", 2] : text.startsWith("[") ? [text, "", 4] : [text, service, 1]));
+    for (const [text, module, kind] of grouped ? [[service, "", 6], ...frames] : frames) {
+      path += `;${module}\u0001${text}`;
+      let next = known.get(path);
+      if (next === undefined) {
+        next = nodes.parent.push(at) - 1;
+        known.set(path, next);
+        for (const [column, entry] of Object.entries({ name: index("names", text), module: index("modules", module), file: 0, line: 0, kind, inlined: 0, self: 0, total: 0 })) nodes[column].push(entry);
+      }
+      nodes.total[next] += value;
+      at = next;
+    }
+    nodes.self[at] += value;
+  }
+  return { ...tables, nodes };
+}
+
+const range = { from_ms: FROM_MS, until_ms: FROM_MS + STEPS * STEP_MS };
+const common = { query: "cpu", profile_type: TYPE, unit: "nanoseconds", ...range };
+
+function flamegraph(grouped) {
+  const columns = fold(grouped);
+  return { ...common, level: "raw", total: columns.nodes.total[0], samples: 453, lost_samples: 2, nodes_before_pruning: columns.nodes.parent.length, ...columns };
+}
+
+function top(by) {
+  const { names, modules, nodes } = fold(false);
+  const rows = new Map();
+  for (let i = 1; i < nodes.parent.length; i++) {
+    const key = `${nodes.name[i]} ${nodes.module[i]}`;
+    const row = rows.get(key) ?? { name: names[nodes.name[i]], module: modules[nodes.module[i]], self: 0, total: 0 };
+    rows.set(key, { ...row, self: row.self + nodes.self[i], total: row.total + nodes.total[i] });
+  }
+  const services = ["api", "postgres", "worker"].map((name) => {
+    const total = STACKS.filter(([service]) => service === name).reduce((sum, [, , value]) => sum + value * 10_101_010, 0);
+    return { name, module: "", self: total, total };
+  });
+  const sorted = [...(by === "service" ? services : rows.values())].sort((a, b) => b.self - a.self || b.total - a.total);
+  return { ...common, by, total: nodes.total[0], samples: 453, lost_samples: 2, rows_total: sorted.length, rows: sorted };
+}
+
+function timeline(label) {
+  const wave = (i, phase) => Math.round((6 + 2 * Math.sin(i / 7 + phase) + (i % 11 === 3 ? 2 : 0)) * 1e9);
+  const group = (value, values) => ({ label, value, values, total: values.reduce((a, b) => a + b, 0) });
+  const steps = Array.from({ length: STEPS }, (_, i) => i);
+  const groups = label === "version" ? [group("1.4", steps.map((i) => wave(i, 0))), group("1.5", steps.map((i) => (i < 50 ? 0 : wave(i, 1))))] : ["api", "postgres", "worker"].map((name, at) => group(name, steps.map((i) => Math.round(wave(i, at * 2) * (1 - at * 0.25)))));
+  return { ...common, step_ms: STEP_MS, groups };
+}
+
+function sandwich(name) {
+  const callees = fold(false, (_, stack, value) => (stack.includes(name) ? value : 0));
+  const half = { ...callees, nodes_before_pruning: callees.nodes.parent.length };
+  return { ...common, name, module: "api", whole: fold(false).nodes.total[0], self: 0, total: callees.nodes.total[0], callers: half, callees: half };
+}
+
+function compare() {
+  const base = fold(false);
+  const fresh = fold(false, (service, stack, value) => (stack.includes("compress") ? value * 1.7 : stack.includes("render") ? value * 0.6 : value));
+  const { self, total, ...shared } = base.nodes;
+  const side = (columns, from) => ({ query: "cpu", from_ms: from, until_ms: from + 450_000, total: columns.nodes.total[0], samples: 453 });
+  const functions = base.nodes.name.map((name, i) => ({ name: base.names[name], module: base.modules[base.nodes.module[i]], base_self: self[i], base_total: total[i], new_self: fresh.nodes.self[i], new_total: fresh.nodes.total[i] })).slice(1);
+  const nodes = { ...shared, base_self: self, base_total: total, new_self: fresh.nodes.self, new_total: fresh.nodes.total };
+  return { profile_type: TYPE, unit: "nanoseconds", base: side(base, FROM_MS), new: side(fresh, FROM_MS + 450_000), nodes_before_pruning: self.length, names: base.names, modules: base.modules, files: base.files, nodes, functions_total: functions.length, functions };
+}
+
+const agents = ["web-1", "web-2", "db-1"].map((host, i) => ({
+  host, host_id: String(i).repeat(32), version: "0.1.0", last_seen_ms: range.until_ms - (i === 1 ? 95_000 : 900), cpus: 8, sample_source: "cpu-clock", frequency_hz: 19,
+  samples_taken: 120_000 + i, samples_lost: i * 1500, unwind: { complete: 99_000, truncated: 40, failed: i * 9000 },
+}));
+
+/** When the pictures are taken. */
+export const NOW_MS = range.until_ms;
+export const RANGE = `from=${range.from_ms / 1000}&until=${range.until_ms / 1000}`;
+
+/** The answer to a request of the viewer. */
+export function answer(url) {
+  const get = (name) => url.searchParams.get(name) ?? "";
+  switch (url.pathname.replace("/api/v1/", "")) {
+    case "profile-types":
+      return { profile_types: [{ id: TYPE, short: "cpu", unit: "nanoseconds", kind: "delta" }] };
+    case "labels":
+      return { labels: ["comm", "host", "service_name", "version"], ...range };
+    case "flamegraph":
+      return flamegraph(get("group_by") !== "");
+    case "top":
+      return top(get("by"));
+    case "timeline":
+      return timeline(get("group_by"));
+    case "annotations":
+      return { annotations: [{ at_ms: FROM_MS + 210_000, text: "cache emptied" }], ...range };
+    case "sandwich":
+      return sandwich(get("name"));
+    case "compare":
+      return compare();
+    case "agents":
+      return { agents };
+    default:
+      return null;
+  }
+}
