@@ -19,6 +19,7 @@ mod serve;
 pub mod store;
 mod store_backend;
 pub mod symbols;
+pub mod upkeep;
 
 pub use config::ServerConfig;
 pub use serve::{RunningServer, ServerError, start};

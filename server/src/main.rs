@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use stoker_server::config::{LogFormat, Settings, parse_address};
+use stoker_server::upkeep::{run_check, run_repair};
 use stoker_server::{ServerConfig, start};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -23,7 +24,7 @@ const WRONG_USE: u8 = 2;
 #[command(name = "stoker-server", version, after_help = EXAMPLES)]
 struct Args {
     /// Folder for data; made when it is not there [default: stoker-data]
-    #[arg(long, env = "STOKER_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "STOKER_DATA_DIR", value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
     /// Address of the API and the viewer; port 0 takes any free one [default: 127.0.0.1:4040]
     #[arg(long, env = "STOKER_HTTP", value_name = "ADDRESS", value_parser = parse_address)]
@@ -63,14 +64,35 @@ struct Args {
     #[arg(long, env = "STOKER_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// TOML file with settings, named as the flags are with _ for -
-    #[arg(long, env = "STOKER_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "STOKER_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Read all of the data folder and say what is wrong; changes nothing. The server must be stopped.
+    /// Exit code 1 where something is wrong
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep what is sound of the data folder, set the rest aside and say what is lost. The server must
+    /// be stopped. Exit code 1 where rows are lost
+    Repair {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 const EXAMPLES: &str = "Examples:
   stoker-server                                 keep data in ./stoker-data, serve this machine
   stoker-server --http 0.0.0.0:4040 --insecure  on a network that is trusted
-  stoker-server --log stoker_server=debug,info  say more";
+  stoker-server --log stoker_server=debug,info  say more
+  stoker-server check --data-dir DIR            is all that is stored sound?";
 
 impl Args {
     fn settings(self) -> anyhow::Result<Settings> {
@@ -100,7 +122,7 @@ fn main() -> ExitCode {
     // Reads debug information in a process of its own; never comes back then.
     stoker_symbols::dispatch_worker();
     match run(Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Without a standard error nobody is there to be told.
             let _ = writeln!(io::stderr(), "error: {}", sentence(&error));
@@ -118,14 +140,23 @@ fn sentence(error: &anyhow::Error) -> String {
     })
 }
 
-fn run(args: Args) -> anyhow::Result<()> {
+fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let command = args.command;
     let settings = args.settings()?;
-    let log = settings.log.clone().unwrap_or_else(|| "info".to_owned());
+    let quiet = if command.is_some() { "error" } else { "info" };
+    let log = settings.log.clone().unwrap_or_else(|| quiet.to_owned());
     let log_format = settings.log_format.unwrap_or_default();
     let config = settings.into_config()?;
     start_log(&log, log_format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    match command {
+        Some(Command::Check { json }) => run_check(&config.data_dir, json),
+        Some(Command::Repair { json }) => run_repair(&config.data_dir, json),
+        None => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve(config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {

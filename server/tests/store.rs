@@ -21,3 +21,9 @@ mod merging;
 mod model;
 #[path = "store/random.rs"]
 mod random;
+#[path = "store/sim_disk.rs"]
+mod sim_disk;
+#[path = "store/simulation.rs"]
+mod simulation;
+#[path = "store/upkeep.rs"]
+mod upkeep;

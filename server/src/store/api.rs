@@ -180,12 +180,16 @@ pub struct StoreConfig {
     pub max_waiting_logs: usize,
     /// Bytes of batches that may wait for the disk.
     pub max_queued_bytes: u32,
+    /// How long sealing waits after it failed; each time twice as long, up to 128 times.
+    pub retry_after: Duration,
     /// How long an append waits for room before it is [`StoreError::Busy`].
     pub busy_after: Duration,
     /// Bytes of decoded segments that are kept in memory.
     pub cache_bytes: usize,
     /// Distinct series that a tenant may have in one log.
     pub max_series: usize,
+    /// Whether there is an index. Without one every start reads the ends of all segments.
+    pub index: bool,
     /// How often it is looked for what can be merged or removed; zero leaves all as it is.
     pub maintain_every: Duration,
     /// Rows of a merged segment at most: they are held in memory while it is made.
@@ -205,9 +209,11 @@ impl Default for StoreConfig {
             seal_rows: 4 << 20,
             max_waiting_logs: 3,
             max_queued_bytes: 64 << 20,
+            retry_after: Duration::from_millis(50),
             busy_after: Duration::from_secs(10),
             cache_bytes: 256 << 20,
             max_series: 100_000,
+            index: true,
             maintain_every: Duration::from_secs(10),
             compact_rows: 2 << 20,
             retain_raw: Some(Duration::from_secs(7 * 24 * 3600)),

@@ -22,6 +22,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// The names in a folder, in order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Makes durable what another process, or this one before it failed, has written to a file.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
@@ -79,6 +81,10 @@ impl Disk for RealDisk {
         let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

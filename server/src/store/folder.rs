@@ -54,6 +54,24 @@ impl Folder {
         Ok((folder, lock))
     }
 
+    /// Takes hold of a folder to look at it; nothing but the lock is written, and that only where it
+    /// can be.
+    pub fn look(
+        root: &Path,
+        disk: Arc<dyn Disk>,
+    ) -> Result<(Self, Option<FolderLock>), StoreError> {
+        let folder = Self { root: root.to_owned(), disk };
+        if !folder.check_format()? {
+            return Err(StoreError::NotAStore { path: root.to_owned() });
+        }
+        match lock(root) {
+            Ok(lock) => Ok((folder, Some(lock))),
+            Err(error @ StoreError::Locked { .. }) => Err(error),
+            // On a disk that cannot be written to nobody else writes.
+            Err(_) => Ok((folder, None)),
+        }
+    }
+
     /// Whether there is a format file; an error when it is not ours to touch.
     fn check_format(&self) -> Result<bool, StoreError> {
         let path = self.root.join("FORMAT");
@@ -107,6 +125,21 @@ impl Folder {
     pub fn make_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
         self.make(&self.log_dir(tenant))?;
         self.make(&self.root.join("segments").join(tenant.as_str()))
+    }
+
+    /// Makes durable which files a tenant has and what is in its logs. A process that failed may have
+    /// left names and bytes that can be seen and are not durable; nothing may be acknowledged or
+    /// removed because of them before they are.
+    pub fn settle(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let logs = self.log_dir(tenant);
+        for dir in [&logs, &self.root.join("segments").join(tenant.as_str())] {
+            self.disk.sync_dir(dir).map_err(StoreError::io("sync", dir))?;
+        }
+        for name in self.disk.list(&logs).map_err(StoreError::io("list", &logs))? {
+            let path = logs.join(name);
+            self.disk.sync_file(&path).map_err(StoreError::io("sync", &path))?;
+        }
+        Ok(())
     }
 
     /// Tenants that have a folder.
@@ -176,8 +209,22 @@ impl Folder {
         notes.collect()
     }
 
-    /// Moves a file out of the way under a name that says why, and gives that name.
-    pub fn set_aside(&self, path: &Path, why: &str) -> Result<PathBuf, StoreError> {
+    /// Keeps a copy of a file under a name that says why.
+    pub fn copy_aside(&self, path: &Path, why: &str) -> Result<(), StoreError> {
+        let dir = self.root.join("set-aside");
+        let to = self.name_aside(path, why);
+        let copy = || {
+            let length = usize::try_from(self.disk.len(path)?).unwrap_or(usize::MAX);
+            let bytes = self.disk.read(path, 0, length)?;
+            let mut file = self.disk.create_new(&to)?;
+            file.append(&bytes)?;
+            file.sync()?;
+            self.disk.sync_dir(&dir)
+        };
+        copy().map_err(StoreError::io("copy to set-aside", path))
+    }
+
+    fn name_aside(&self, path: &Path, why: &str) -> PathBuf {
         let dir = self.root.join("set-aside");
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
         let flat = relative.to_string_lossy().replace('/', "-");
@@ -188,6 +235,13 @@ impl Folder {
             }
             to = dir.join(format!("{flat}.{why}.{attempt}"));
         }
+        to
+    }
+
+    /// Moves a file out of the way under a name that says why, and gives that name.
+    pub fn set_aside(&self, path: &Path, why: &str) -> Result<PathBuf, StoreError> {
+        let dir = self.root.join("set-aside");
+        let to = self.name_aside(path, why);
         let moved = self.disk.rename(path, &to).and_then(|()| {
             self.disk.sync_dir(&dir)?;
             self.disk.sync_dir(path.parent().unwrap_or(&self.root))

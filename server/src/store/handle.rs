@@ -134,7 +134,7 @@ impl Store {
             let wanted = Wanted { range, profile_type, series };
             let seen = segment.visit(&*shared.blobs, &shared.cache, wanted, visit);
             match seen {
-                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Continue(())) => tenant.losses.read_again(segment.name()),
                 Ok(ControlFlow::Break(())) => return Ok(()),
                 Err(error) => {
                     shared.counters.read_failures.fetch_add(1, Ordering::Relaxed);

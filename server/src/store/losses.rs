@@ -93,6 +93,14 @@ impl Losses {
         held.insert(file.to_owned(), loss).is_none()
     }
 
+    /// A file that could not be read can be.
+    pub fn read_again(&self, file: &str) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.is_empty() {
+            held.remove(file);
+        }
+    }
+
     /// What may be missing in a range.
     pub fn within(&self, range: TimeRange) -> Vec<Loss> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);

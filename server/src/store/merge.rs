@@ -37,10 +37,10 @@ struct Remap {
 }
 
 impl Merge {
-    /// Adds all of a segment.
+    /// Adds all of a segment that can be read.
     ///
     /// # Errors
-    /// When something in it cannot be read; the merge is of no use then.
+    /// When something in it cannot be read: the merge has the rest then.
     pub fn add(&mut self, blobs: &dyn Blobs, segment: &Segment) -> Result<(), StoreError> {
         let (named, definitions) = segment.definitions(blobs)?;
         for (frame, definition) in definitions {

@@ -24,7 +24,7 @@ use super::tenant::{Parts, Tenant};
 pub fn open(config: StoreConfig, disk: Arc<dyn Disk>) -> Result<Shared, StoreError> {
     let (folder, lock) = Folder::open(&config.dir, disk)?;
     let local = LocalBlobs::new(Arc::clone(folder.disk()), folder.blobs());
-    let catalogue = open_index(&folder)?;
+    let catalogue = if config.index { open_index(&folder)? } else { None };
     let mut tenants = folder.tenants()?;
     tenants.push(TenantId::default_tenant());
     if let Some(known) = catalogue.as_ref().and_then(|index| index.tenants().ok()) {
@@ -34,6 +34,7 @@ pub fn open(config: StoreConfig, disk: Arc<dyn Disk>) -> Result<Shared, StoreErr
     tenants.dedup();
     for tenant in &tenants {
         folder.make_tenant(tenant)?;
+        folder.settle(tenant)?;
         local.remove_unfinished(&format!("segments/{tenant}"))?;
     }
     let shared = Shared::new(config, folder, lock, Arc::new(local), catalogue);

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
 
 use stoker_dag::{Definition, DefinitionMap, FrameIx};
 
@@ -19,7 +18,6 @@ use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
 /// A failed attempt is waited out in steps, so that closing is quick; twice as many each time.
-const STEP: Duration = Duration::from_millis(50);
 const MAX_STEPS: u32 = 128;
 
 /// A log to be sealed.
@@ -31,11 +29,15 @@ pub struct Seal {
     pub head: Arc<Head>,
 }
 
-/// Works until nobody can ask any more. Gives the last failure of those logs that were given up;
-/// they are replayed by the next open.
+/// Works until nobody can ask any more. Gives the first failure where a log was given up; it and all
+/// later ones are replayed by the next open. Logs are sealed in their order or not at all: were a
+/// later one sealed, its watermarks would make the earlier one's batches duplicates in the replay.
 pub fn run(shared: &Shared, seals: &Receiver<Seal>) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     for seal in seals {
+        if outcome.is_err() {
+            continue;
+        }
         let mut steps = 1;
         while !shared.abandoned.load(Ordering::Acquire) {
             let Err(error) = seal_log(shared, &seal) else { break };
@@ -58,7 +60,7 @@ fn wait(shared: &Shared, steps: u32) {
         if shared.is_closed() || shared.abandoned.load(Ordering::Acquire) {
             return;
         }
-        std::thread::sleep(STEP);
+        std::thread::sleep(shared.config.retry_after);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use stoker_dag::{Definition, Frame, FrameId, ProfileType};
+use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
 use super::{QUERY_NAMING_MAX, Symbols};
 use crate::query::{Parts, TenantParts};
@@ -26,6 +26,20 @@ impl Parts for NamedParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.rows.visit(range, profile_type, visit)
+    }
+
+    fn visit_series(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.rows.visit_series(range, profile_type, series, visit)
+    }
+
+    fn missing(&self, range: TimeRange) -> Vec<String> {
+        self.rows.missing(range)
     }
 
     fn names(&self, read: &mut dyn FnMut(&Names)) {

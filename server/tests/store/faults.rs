@@ -94,6 +94,10 @@ impl Disk for FlakyDisk {
         RealDisk.list(dir)
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_file(path)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         RealDisk.sync_dir(dir)
     }

@@ -6,6 +6,7 @@
 //! are columns (`stacks`, `rows`). Each block is compressed and has its checksum in the footer, and
 //! is read only when it is asked for. Version 1, whose stacks and rows were the wire's, is still read.
 
+mod blocks;
 mod columns;
 mod order;
 mod read;

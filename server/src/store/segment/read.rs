@@ -2,10 +2,8 @@
 //! says can make the reader panic.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
-use prost::Message;
 use stoker_dag::{Definition, FrameIx, LabelIx, LabelSet, ProfileType, UnixNanos};
 use stoker_wire::{Decoder, Dictionary, proto};
 
@@ -14,13 +12,13 @@ use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
 use super::super::error::StoreError;
 use super::super::head::{facts_in, windows_in};
-use super::super::messages::{BlockEntry, FactsBlock, Footer, LogRecord};
+use super::super::messages::{BlockEntry, FactsBlock, Footer};
 use super::super::names::{NamesGrowth, builds};
 use super::columns::columns;
 use super::read_v1;
 use super::rows::{RowBounds, by_window, read_timed};
 use super::stacks::read_stacks;
-use super::{BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, TRAILER_BYTES};
+use super::{BlockKind, MAX_BLOCK_BYTES};
 
 /// A segment that can be read.
 #[derive(Debug, Clone)]
@@ -29,7 +27,7 @@ pub struct Segment {
     pub footer: Footer,
     /// Its bytes.
     pub length: u64,
-    name: String,
+    pub(super) name: String,
 }
 
 /// What is wanted of a segment.
@@ -77,37 +75,6 @@ impl Segment {
     pub fn of(tenant: &TenantId, footer: Footer, length: u64) -> Self {
         let name = Self::name_of(tenant, footer.id);
         Self { footer, length, name }
-    }
-
-    /// Reads the ends of a segment.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is damaged, or is of a later version.
-    pub fn open(blobs: &dyn Blobs, tenant: &TenantId, id: u64) -> Result<Self, StoreError> {
-        let name = Self::name_of(tenant, id);
-        let path = blobs.path(&name);
-        let wrong = |what: &str| StoreError::damaged(&path, what);
-        let length = blobs.len(&name)?;
-        let ends = (HEADER_BYTES + TRAILER_BYTES) as u64;
-        let room = length.checked_sub(ends).ok_or_else(|| wrong("it is too short"))?;
-        check_header(&blobs.get_range(&name, 0, HEADER_BYTES)?, &path)?;
-        let trailer = blobs.get_range(&name, length - TRAILER_BYTES as u64, TRAILER_BYTES)?;
-        let word = |at: usize| {
-            u32::from_le_bytes([trailer[at], trailer[at + 1], trailer[at + 2], trailer[at + 3]])
-        };
-        if &trailer[8..] != MAGIC || u64::from(word(0)) > room {
-            return Err(wrong("it does not end as a segment does"));
-        }
-        let start = length - TRAILER_BYTES as u64 - u64::from(word(0));
-        let footer = blobs.get_range(&name, start, word(0) as usize)?;
-        if crc32c::crc32c(&footer) != word(4) {
-            return Err(wrong("the checksum of its footer is wrong"));
-        }
-        let footer = Footer::decode(&*footer).map_err(|e| StoreError::damaged(&path, e))?;
-        if footer.id != id || footer.tenant != tenant.as_str() {
-            return Err(wrong("its footer is another segment's"));
-        }
-        Ok(Self { footer, length, name })
     }
 
     /// The segment's id.
@@ -167,7 +134,7 @@ impl Segment {
     /// Calls `visit` with what is wanted, if anything is. Other blocks are not read.
     ///
     /// # Errors
-    /// When a block cannot be read.
+    /// When a block cannot be read: the first such failure, after all that can be read was visited.
     pub fn visit(
         &self,
         blobs: &dyn Blobs,
@@ -180,10 +147,14 @@ impl Segment {
         };
         let rows: Vec<(usize, &BlockEntry)> = self.row_blocks(wanted.profile_type);
         let rows: Vec<_> = rows.into_iter().filter(|(_, entry)| within(entry)).collect();
-        let all_facts = self.facts(blobs, cache, within)?;
+        let mut failure = None;
+        let all_facts = self.facts(blobs, cache, within).unwrap_or_else(|error| {
+            failure = Some(error);
+            Arc::default()
+        });
         let mut facts = facts_in(&all_facts, wanted.range);
         if rows.is_empty() && facts.is_empty() {
-            return Ok(ControlFlow::Continue(()));
+            return failure.map_or(Ok(ControlFlow::Continue(())), Err);
         }
         let held = self.dictionary(blobs, cache)?;
         let dictionary = held.get();
@@ -192,7 +163,13 @@ impl Segment {
             if !series.may_be_in(entry) {
                 continue;
             }
-            let windows = self.rows(blobs, cache, (at, entry), &held)?;
+            let windows = match self.rows(blobs, cache, (at, entry), &held) {
+                Ok(windows) => windows,
+                Err(error) => {
+                    failure = failure.or(Some(error));
+                    continue;
+                }
+            };
             let windows = windows_in(&windows, wanted.range);
             if windows.is_empty() {
                 continue;
@@ -203,7 +180,8 @@ impl Segment {
             facts = &[];
         }
         let rest = PartView { dictionary, windows: &[], facts };
-        Ok(if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) })
+        let flow = if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) };
+        failure.map_or(Ok(flow), Err)
     }
 
     /// Blocks of rows of a type, or of all types.
@@ -296,11 +274,6 @@ impl Segment {
         Ok(by_window(&rows, &profile_type))
     }
 
-    fn contradicts(&self, blobs: &dyn Blobs, entry: &BlockEntry) -> StoreError {
-        let what = format!("the block at byte {} contradicts itself", entry.offset);
-        StoreError::damaged(blobs.path(&self.name), what)
-    }
-
     fn facts(
         &self,
         blobs: &dyn Blobs,
@@ -325,66 +298,6 @@ impl Segment {
         cache.put(key, Cached::Facts(Arc::clone(&facts)), bytes.saturating_mul(2));
         Ok(facts)
     }
-
-    fn window_facts(
-        &self,
-        blobs: &dyn Blobs,
-        record: &LogRecord,
-    ) -> Result<WindowFacts, StoreError> {
-        let wrong = |what: &str| StoreError::damaged(blobs.path(&self.name), what);
-        let host_id = record.host_id.as_slice().try_into();
-        let batch = record.batch.as_ref().ok_or_else(|| wrong("facts without a batch"))?;
-        let body = self.decode(blobs, &mut Decoder::default(), batch)?;
-        Ok(WindowFacts {
-            window: body.start,
-            host_id: host_id.map_err(|_| wrong("a host id of another length"))?,
-            host_name: record.host_name.as_str().into(),
-            facts: body.facts,
-        })
-    }
-
-    fn decode(
-        &self,
-        blobs: &dyn Blobs,
-        decoder: &mut Decoder,
-        batch: &proto::Batch,
-    ) -> Result<stoker_wire::BatchBody, StoreError> {
-        decoder.decode(batch).map_err(|e| StoreError::damaged(blobs.path(&self.name), e))
-    }
-
-    fn only(&self, blobs: &dyn Blobs, kind: BlockKind) -> Result<&BlockEntry, StoreError> {
-        let entry = self.footer.blocks.iter().find(|entry| entry.kind == kind.code());
-        let missing = || StoreError::damaged(blobs.path(&self.name), format!("no {kind:?} block"));
-        entry.ok_or_else(missing)
-    }
-
-    /// The bytes of a block, whose checksum is right.
-    fn stored(&self, blobs: &dyn Blobs, entry: &BlockEntry) -> Result<Vec<u8>, StoreError> {
-        let wrong = |what: &str| StoreError::damaged(blobs.path(&self.name), what);
-        let length = usize::try_from(entry.length).map_err(|_| wrong("a block is too long"))?;
-        let stored = blobs.get_range(&self.name, entry.offset, length)?;
-        if crc32c::crc32c(&stored) != entry.crc32c {
-            let what = format!("the checksum of the block at byte {} is wrong", entry.offset);
-            return Err(wrong(&what));
-        }
-        if entry.raw_length > MAX_BLOCK_BYTES {
-            return Err(wrong("a block is too long"));
-        }
-        Ok(stored)
-    }
-
-    fn message<M: Message + Default>(
-        &self,
-        blobs: &dyn Blobs,
-        entry: &BlockEntry,
-    ) -> Result<M, StoreError> {
-        let wrong =
-            |what: &dyn std::fmt::Display| StoreError::damaged(blobs.path(&self.name), what);
-        let stored = self.stored(blobs, entry)?;
-        let length = usize::try_from(entry.raw_length).map_err(|e| wrong(&e))?;
-        let raw = zstd::bulk::decompress(&stored, length).map_err(|e| wrong(&e))?;
-        M::decode(&*raw).map_err(|e| wrong(&e))
-    }
 }
 
 /// Which series may be wanted, each asked about once.
@@ -408,21 +321,6 @@ impl Series<'_> {
         let range = self.known.get(first.at()..=last.at().max(first.at()));
         range.is_none_or(|series| series.contains(&true))
     }
-}
-
-fn check_header(bytes: &[u8], path: &Path) -> Result<(), StoreError> {
-    let version = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-    if !bytes.starts_with(MAGIC) {
-        return Err(StoreError::damaged(path, "it does not begin as a segment does"));
-    }
-    if version > SEGMENT_VERSION && bytes == super::header(version) {
-        let (path, found) = (path.to_owned(), version);
-        return Err(StoreError::NewerFormat { path, found, supported: SEGMENT_VERSION });
-    }
-    if version == 0 || bytes != super::header(version) {
-        return Err(StoreError::damaged(path, "its header contradicts itself"));
-    }
-    Ok(())
 }
 
 /// About how much memory a decoded dictionary takes: columns, indexes, and the decoder's own.
