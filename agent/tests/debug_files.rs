@@ -242,6 +242,46 @@ fn mini_debug_information_names_functions() {
 }
 
 #[test]
+fn a_stripped_go_program_names_its_functions() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("main.go");
+    fs::write(
+        &source,
+        "package main\n//go:noinline\nfunc work(n int) int { return n * 3 }\n\
+         func main() { println(work(2)) }\n",
+    )
+    .unwrap();
+    let build = |name: &str, options: &[&str]| {
+        let program = dir.path().join(name);
+        let mut go = Command::new("go");
+        go.arg("build").args(options).arg("-o").args([&program, &source]);
+        go.env("GO111MODULE", "off").env("GOCACHE", dir.path().join("cache"));
+        go.env("GOFLAGS", "-buildvcs=false").output().ok().map(|output| {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            program
+        })
+    };
+    let Some(full) = build("full", &[]) else { return };
+    let stripped = build("stripped", &["-ldflags=-s -w"]).unwrap();
+    let bytes = fs::read(&full).unwrap();
+    let object = object::File::parse(&*bytes).unwrap();
+    let address = object.symbols().find(|s| s.name() == Ok("main.work")).unwrap().address();
+    let file = Arc::new(File::open(&stripped).unwrap());
+    let image = Image::File(ElfInfo::read(&*file).unwrap().build_id.to_string());
+    let files = [(Role::Image, file)];
+    let question =
+        Question { image: &image, path: "", files: &files, addresses: &[address, 0x1000] };
+    let mut runner = runner();
+    assert!(runner.ensure_worker());
+    let Outcome::Named(meanings) = runner.attempt(&question, || false) else { panic!("no names") };
+    let spot = &meanings[0].as_ref().unwrap().spots[0];
+    assert_eq!((&*spot.function, spot.line), ("main.work", 3), "{spot:?}");
+    assert!(spot.file.ends_with("/main.go"), "{spot:?}");
+    assert_eq!(meanings[1], None);
+    assert_eq!(runner.counted.go_tables_unreadable, 0);
+}
+
+#[test]
 fn hostile_mini_debug_information_costs_little_and_is_counted() {
     let place = Place::new(&[]);
     // A bomb: it would unpack to 2 GiB.

@@ -66,9 +66,7 @@ fuzz_target!(|data: &[u8]| {
     if bytes.is_empty() {
         return;
     }
-    let word = |at: usize| {
-        start[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    };
+    let word = |at: usize| start[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let mut machine = Hostile { bytes, blocks: u64::from(start[24]), reads: 0, rows: 0 };
     let mut cursor = Cursor { pc: word(0), sp: word(8), bp: word(16), ..Cursor::default() };
     for _ in 0..ROUNDS {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::elf::{DebugLink, ElfInfo, NamedSection, code_sections, named_sections};
+use crate::go::{GoTable, GoTableError};
 use crate::minidebug::{PACKED_BYTES_MAX, unpack};
 use crate::protocol::{Refusal, Request, Role, Trouble};
 use crate::search::Search;
@@ -17,6 +18,8 @@ pub(crate) struct Known {
     pub debug: Option<File>,
     /// Its symbols, where blazesym cannot read them.
     pub symbols: Option<SymTable>,
+    /// Go's function table.
+    pub go: Option<GoTable>,
     /// The address ranges of its code.
     pub code: Vec<Range<u64>>,
 }
@@ -55,7 +58,7 @@ impl Known {
             return Err(Refusal::OtherBuild);
         }
         let code = code_sections(&image);
-        let mut known = Self { image, debug: None, symbols: None, code };
+        let mut known = Self { image, debug: None, symbols: None, go: None, code };
         let length = known.image.metadata().map_or(0, |metadata| metadata.len());
         let sections = named_sections(&known.image, length).unwrap_or_default();
         let has = |name: &str| sections.iter().any(|section| section.name == name);
@@ -70,6 +73,14 @@ impl Known {
         if let Some(packed) = packed.filter(|_| !has(".symtab")) {
             known.unpack(packed, request.debug_info, trouble);
         }
+        known.go = match GoTable::of(&known.image, &sections) {
+            Ok(table) => Some(table),
+            Err(GoTableError::None) => None,
+            Err(_) => {
+                trouble.go_tables_unreadable += 1;
+                None
+            }
+        };
         Ok(known)
     }
 

@@ -22,6 +22,7 @@ mod child;
 mod definitions;
 mod demangled;
 pub mod elf;
+pub mod go;
 mod inside;
 mod known;
 mod limits;

@@ -11,6 +11,7 @@ use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer};
 use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use crate::go::GoSpot;
 use crate::known::{Known, Passed};
 use crate::paths::is_whole_path_of;
 use crate::protocol::{
@@ -88,9 +89,25 @@ impl Namer {
 
     fn file_meanings(&self, known: &Known, request: &Request) -> Vec<Option<Meaning>> {
         let addresses = request.addresses.as_slice();
-        if !request.debug_info {
-            return self.by_symbols(known, addresses);
+        let mut meanings = match request.debug_info {
+            true => self.by_debug_info(known, addresses),
+            false => self.by_symbols(known, addresses),
+        };
+        if let Some(table) = &known.go {
+            // It says all that a symbol says, and more.
+            let has_less = |meaning: &Option<Meaning>| {
+                meaning.as_ref().is_none_or(|meaning| !meaning.from_debug_info)
+            };
+            let all = meanings.iter_mut().zip(addresses);
+            for (meaning, &address) in all.filter(|(meaning, _)| has_less(meaning)) {
+                *meaning = of_go(table.find(&known.image, address)).or(meaning.take());
+            }
         }
+        meanings
+    }
+
+    /// What debug information says, completed by symbols.
+    fn by_debug_info(&self, known: &Known, addresses: &[u64]) -> Vec<Option<Meaning>> {
         let with_debug_info = known.debug.as_ref().unwrap_or(&known.image);
         let mut meanings = self.look_up(known, with_debug_info, true, addresses);
         let lacks_a_path = |m: &Option<Meaning>| m.as_ref().is_none_or(Meaning::lacks_a_path);
@@ -172,6 +189,17 @@ fn complete(meanings: &mut [Option<Meaning>], by_symbols: Vec<Option<Meaning>>) 
             outer.function.clone_from(&path.function);
         }
     }
+}
+
+/// What a Go function table says of an address.
+fn of_go(spots: Option<Vec<GoSpot>>) -> Option<Meaning> {
+    let spot = |spot: GoSpot| Spot {
+        function: clean_text(&spot.function, NAME_BYTES_MAX),
+        file: clean_text(&spot.file, FILE_BYTES_MAX),
+        line: spot.line,
+    };
+    let spots = spots?.into_iter().map(spot).collect();
+    Some(Meaning { from_debug_info: false, spots })
 }
 
 /// Names come from kallsyms alone, whose addresses are already those of the running kernel.

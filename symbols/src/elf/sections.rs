@@ -24,7 +24,10 @@ pub struct NamedSection {
     pub address: u64,
     /// Whether its content is compressed (`SHF_COMPRESSED`).
     pub compressed: bool,
-    is_symbol_table: bool,
+    /// Whether it is code.
+    pub is_code: bool,
+    /// Whether it is a full symbol table (`SHT_SYMTAB`).
+    pub is_symbol_table: bool,
 }
 
 /// What names can be made of.
@@ -73,6 +76,7 @@ fn named(section: &Section, names: &[u8], length: u64) -> Result<NamedSection, E
         size,
         address: section.address,
         compressed: section.flags & SHF_COMPRESSED != 0,
+        is_code: section.is_code(),
         is_symbol_table: section.kind == SHT_SYMTAB,
     })
 }
