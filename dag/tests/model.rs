@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use stoker_dag::{
     BoxIx, BuildId, BuildIdKind, CallTree, CallTreeBuilder, Definition, DefinitionMap,
-    DefinitionSource, Frame, FrameId, Location, NodeId, Profile, SpecialFrame, prune, prune_around,
+    DefinitionSource, Frame, FrameId, Location, NodeId, Profile, SpecialFrame, normalise, prune,
+    prune_around,
 };
 use stoker_dag::{BoxKind, BoxLabel};
 
@@ -182,5 +183,32 @@ proptest! {
             }).collect()
         };
         prop_assert_eq!(shown(&a), shown(&b));
+    }
+}
+
+proptest! {
+    #[test]
+    fn normalising_once_is_enough(
+        parts in prop::collection::vec(
+            prop_oneof![
+                "[a-z]{1,3}",
+                Just("::".to_owned()),
+                Just(".cold".to_owned()),
+                Just(".isra.0".to_owned()),
+                Just(" [clone .part.0]".to_owned()),
+                Just("[0123456789abcdef]".to_owned()),
+                Just("[go.shape.int]".to_owned()),
+                Just("{{closure}}".to_owned()),
+                Just("{closure#1}".to_owned()),
+                Just("::h0123456789abcdef".to_owned()),
+                Just("·".to_owned()),
+                "\\PC{0,4}",
+            ],
+            0..8,
+        ),
+    ) {
+        let name = parts.concat();
+        let once = normalise(&name).into_owned();
+        prop_assert_eq!(&*normalise(&once), &*once, "{:?}", name);
     }
 }

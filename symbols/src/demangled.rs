@@ -6,7 +6,8 @@ use std::borrow::Cow;
 const MANGLED_BYTES_MAX: usize = 4096;
 
 /// The name behind a symbol: Rust's, both manglings, or C++'s; others are their own names.
-pub(crate) fn demangled(symbol: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn demangled(symbol: &str) -> Cow<'_, str> {
     if symbol.len() > MANGLED_BYTES_MAX {
         return Cow::Borrowed(symbol);
     }

@@ -40,6 +40,7 @@ mod worker;
 
 pub use child::{REQUEST_TIMEOUT, WorkerConfig};
 pub use definitions::{Sources, Strings};
+pub use demangled::demangled;
 pub use minidebug::{UNPACKED_BYTES_MAX, unpack};
 pub use protocol::{ADDRESSES_MAX, FILE_BYTES_MAX, INLINED_MAX, NAME_BYTES_MAX};
 pub use protocol::{Image, Meaning, Role, Spot, Trouble};
