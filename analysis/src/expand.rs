@@ -8,6 +8,8 @@ use stoker_dag::{
     Profile,
 };
 
+use rustc_hash::FxHashSet;
+
 use crate::naming::Naming;
 
 /// The call tree of `profile`, with names from its definitions and from `modules`. All but the first
@@ -15,6 +17,11 @@ use crate::naming::Naming;
 /// do not depend on the order in which the profile was filled.
 #[must_use]
 pub fn call_tree(profile: &Profile, modules: &ModuleMap) -> CallTree {
+    grow(profile, modules).finish()
+}
+
+/// The tree before it is summed and sorted.
+pub(crate) fn grow(profile: &Profile, modules: &ModuleMap) -> CallTreeBuilder {
     let naming = Naming { definitions: &profile.definitions, modules };
     let mut builder = CallTreeBuilder::default();
     let labels = FrameLabels::new(profile, naming, builder.names());
@@ -31,7 +38,7 @@ pub fn call_tree(profile: &Profile, modules: &ModuleMap) -> CallTree {
     for (node, value, _) in profile.rows() {
         builder.add(boxes[node.at()], value);
     }
-    builder.finish()
+    builder
 }
 
 /// Which nodes have samples of their own or above them.
@@ -48,13 +55,13 @@ fn nodes_with_samples(profile: &Profile) -> Vec<bool> {
 }
 
 /// The boxes that each frame becomes, worked out once per frame.
-struct FrameLabels {
+pub(crate) struct FrameLabels {
     labels: Vec<BoxLabel>,
     ranges: Vec<Range<usize>>,
 }
 
 impl FrameLabels {
-    fn new(profile: &Profile, naming: Naming<'_>, names: &mut NameTable) -> Self {
+    pub(crate) fn new(profile: &Profile, naming: Naming<'_>, names: &mut NameTable) -> Self {
         let mut all = Self { labels: Vec::new(), ranges: Vec::with_capacity(profile.frames.len()) };
         for (id, frame) in profile.frames.iter() {
             let start = all.labels.len();
@@ -82,7 +89,15 @@ impl FrameLabels {
         all
     }
 
-    fn of(&self, frame: usize) -> &[BoxLabel] {
+    /// Whether each frame is one box, and no two of them the same.
+    pub(crate) fn are_apart(&self) -> bool {
+        let mut seen = FxHashSet::default();
+        let key = |of: &BoxLabel| (of.name, of.module, of.kind, of.inlined);
+        self.ranges.iter().all(|range| range.len() == 1)
+            && self.labels.iter().all(|label| seen.insert(key(label)))
+    }
+
+    pub(crate) fn of(&self, frame: usize) -> &[BoxLabel] {
         &self.labels[self.ranges[frame].clone()]
     }
 }

@@ -16,6 +16,7 @@ pub mod path;
 mod sandwich;
 mod search;
 mod top;
+mod visible;
 
 pub use diff::{Diff, DiffBy, DiffRow, Values, diff};
 pub use expand::call_tree;
@@ -24,3 +25,4 @@ pub use naming::{LABEL_RUNTIME, Naming};
 pub use sandwich::{Sandwich, sandwich};
 pub use search::{Found, search};
 pub use top::{TopBy, TopRow, top};
+pub use visible::visible_tree;

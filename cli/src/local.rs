@@ -44,7 +44,12 @@ impl LocalProfile {
             Format::Pprof => self.write_pprof(&mut out),
             Format::Svg => {
                 let titles = (self.title.as_str(), self.subtitle());
-                svg::write(&self.tree(), &self.profile_type, (titles.0, &titles.1), &mut out)
+                let tree = stoker_analysis::visible_tree(
+                    &self.profile,
+                    &self.modules,
+                    svg::LEAST_VISIBLE_PPM,
+                );
+                svg::write(&tree, &self.profile_type, (titles.0, &titles.1), &mut out)
             }
             Format::Html => {
                 let titles = (self.title.as_str(), self.subtitle());

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::prune::prune_below;
+
 /// Index of a box in one [`CallTree`]. The root is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BoxIx(pub u32);
@@ -313,14 +315,28 @@ impl CallTreeBuilder {
 
     /// Sums up totals and gives the tree, sorted.
     #[must_use]
-    pub fn finish(mut self) -> CallTree {
+    pub fn finish(self) -> CallTree {
+        self.summed().sorted()
+    }
+
+    /// As [`Self::finish`], with the boxes below a share of the whole summed as `(other)`: what a
+    /// picture cannot show is neither sorted nor looked at again.
+    #[must_use]
+    pub fn finish_visible(self, parts_per_million: u32) -> CallTree {
+        let tree = self.summed();
+        let least = u128::from(tree.total[0]) * u128::from(parts_per_million) / 1_000_000;
+        // A box without any width is never visible.
+        prune_below(&tree, u64::try_from(least).unwrap_or(u64::MAX).max(1))
+    }
+
+    fn summed(mut self) -> CallTree {
         let tree = &mut self.tree;
         tree.total.copy_from_slice(&tree.self_value);
         for at in (1..tree.parent.len()).rev() {
             let up = tree.parent[at].at();
             tree.total[up] = tree.total[up].saturating_add(tree.total[at]);
         }
-        self.tree.sorted()
+        self.tree
     }
 }
 

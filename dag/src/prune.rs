@@ -19,6 +19,14 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
     only(tree, &keep)
 }
 
+/// The boxes of `tree` with at least this total, and one `(other)` below each parent that lost some.
+#[must_use]
+pub(crate) fn prune_below(tree: &CallTree, min_total: u64) -> CallTree {
+    let keep: Vec<bool> =
+        (0..tree.len()).map(|at| at == 0 || tree.total[at] >= min_total).collect();
+    only(tree, &keep)
+}
+
 /// As [`prune`], and the `max_boxes` largest boxes of the subtree of `focus` beside those: what one
 /// looks at closely, in its place within the whole. `tree` has parents before children.
 #[must_use]

@@ -15,7 +15,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use inferno::flamegraph;
-use stoker_analysis::call_tree;
+use stoker_analysis::{call_tree, visible_tree};
 use stoker_dag::{ModuleMap, Profile, ProfileType};
 use stoker_formats::{ReadOptions, collapsed, pprof, svg};
 
@@ -74,7 +74,7 @@ fn svg_speed(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let ours = || -> Result<Vec<u8>, Box<dyn Error>> {
         let imported = collapsed::read(&text, &ReadOptions::default())?;
         let (profile, _) = imported.into_profile(0);
-        let tree = call_tree(&profile, &ModuleMap::default());
+        let tree = visible_tree(&profile, &ModuleMap::default(), svg::LEAST_VISIBLE_PPM);
         let mut out = Vec::new();
         svg::write(&tree, &ProfileType::cpu(), ("title", "subtitle"), &mut out)?;
         Ok(out)
@@ -85,6 +85,17 @@ fn svg_speed(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
         flamegraph::from_reader(&mut options, &text[..], &mut out)?;
         Ok(out)
     };
+    let read = || collapsed::read(&text, &ReadOptions::default());
+    let (profile, _) = read()?.into_profile(0);
+    let tree = || visible_tree(&profile, &ModuleMap::default(), svg::LEAST_VISIBLE_PPM);
+    println!("stacks and prefixes: {}, visible boxes: {}", profile.nodes.len(), tree().len());
+    for (what, times) in [
+        ("of which reading", &mut measured(|| (), |()| read())),
+        ("of which the visible tree", &mut measured(|| (), |()| tree())),
+    ] {
+        let (median, best) = middle(times);
+        println!("{what:<44} {median:>10.2?}  best {best:.2?}");
+    }
     println!("SVG: ours {} bytes, inferno's {} bytes", ours()?.len(), theirs()?.len());
     for (what, times) in [
         ("collapsed to SVG, Stoker", &mut measured(|| (), |()| ours())),

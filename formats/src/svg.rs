@@ -12,6 +12,10 @@ use crate::text::harmless;
 /// More boxes than a picture of any width can show; the smallest beyond them are summed.
 const MAX_BOXES: usize = 65_536;
 
+/// Boxes that have a smaller part of the whole than this, in millionths, are too narrow to be drawn.
+/// Whoever has many of them sums them before they are sorted (`stoker_analysis::visible_tree`).
+pub const LEAST_VISIBLE_PPM: u32 = 100;
+
 /// Draws `tree` as an icicle. Boxes say their value in milliseconds where the unit is nanoseconds;
 /// `title` and `subtitle` are shown above.
 ///
@@ -23,6 +27,7 @@ pub fn write(
     (title, subtitle): (&str, &str),
     out: impl Write,
 ) -> Result<(), WriteError> {
+    let mut options = options(profile_type);
     let mut lines = Vec::new();
     collapsed::lines(&prune(tree, MAX_BOXES), |line| {
         lines.push(line.to_owned());
@@ -31,7 +36,6 @@ pub fn write(
     if lines.is_empty() {
         lines.push("[no samples] 1".to_owned());
     }
-    let mut options = options(profile_type);
     options.title = harmless(title).into_owned();
     options.subtitle = Some(harmless(subtitle).into_owned());
     let texts = lines.iter().map(String::as_str);
@@ -47,6 +51,8 @@ fn options(profile_type: &ProfileType) -> Options<'static> {
     };
     options.count_name = unit.to_owned();
     options.factor = factor;
+    // In percent.
+    options.min_width = f64::from(LEAST_VISIBLE_PPM) / 1e4;
     options.direction = Direction::Inverted;
     // One function has one colour, in every picture.
     options.deterministic = true;

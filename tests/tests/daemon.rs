@@ -16,3 +16,5 @@ mod rights;
 mod soak;
 #[path = "daemon/support.rs"]
 mod support;
+#[path = "daemon/units.rs"]
+mod units;

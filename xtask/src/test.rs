@@ -129,7 +129,7 @@ impl Run {
 
     fn rust(&self) -> Result<()> {
         web::build(&self.root)?;
-        packages::ensure("test", &["gcc", "g++", "binutils"], true)?;
+        packages::ensure("test", &["gcc", "g++", "binutils", "golang-go"], true)?;
         let most =
             ["test", "--workspace", "--exclude", "stoker-tests", "--locked", "--no-fail-fast"];
         host::run(self.cargo().args(most))?;
@@ -138,7 +138,7 @@ impl Run {
 
     fn e2e(&self, object: Option<&Path>) -> Result<()> {
         web::build(&self.root)?;
-        packages::ensure("test", &["gcc", "golang-go", "binutils", "util-linux"], true)?;
+        packages::ensure("test", &["gcc", "golang-go", "binutils", "util-linux", "systemd"], true)?;
         host::run(self.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         let mut command = self.cargo();
         command.args(["test", "--package", "stoker-tests", "--locked", "--no-fail-fast", "--"]);

@@ -3,7 +3,7 @@
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use stoker_analysis::{Naming, call_tree};
+use stoker_analysis::{Naming, call_tree, visible_tree};
 use stoker_dag::{Frame, ProfileType};
 use stoker_formats::{collapsed, html, pprof, speedscope, svg};
 
@@ -98,7 +98,7 @@ fn as_svg(
     profile_type: &ProfileType,
     folded: &Folded,
 ) -> Result<Answer, ApiError> {
-    let tree = call_tree(&folded.profile, &folded.modules);
+    let tree = visible_tree(&folded.profile, &folded.modules, svg::LEAST_VISIBLE_PPM);
     let title = query.selector.to_string();
     let subtitle = format!("{}, {}", amount(profile_type, folded), span(query));
     let bytes =
