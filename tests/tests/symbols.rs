@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use stoker_tests::{Running, Server, binary, can_sample, get, wait_for};
+use stoker_tests::{Running, Server, binary, can_sample, free_port, get, wait_for};
 
 const PROGRAM: &str = r#"
 #include <stdlib.h>
@@ -96,9 +97,22 @@ fn a_stripped_program_gets_its_names_when_they_are_pushed() {
     let (full, stripped) = programs(dir.path());
     let server = Server::new(dir.path());
     let running = server.start();
-    let agent = server.start_agent("late", &["--frequency", "99"]);
+    let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let agent = server.start_agent("late", &["--frequency", "99", "--http", &http.to_string()]);
     run(Command::new(&stripped).arg("3"));
     wait_for("its samples", || (server.samples("cpu{comm=\"late-names\"}") > 150).then_some(()));
+    // The agent says which file has no names.
+    wait_for("its file among those without names", || {
+        let text = String::from_utf8(get(http, "/metrics")?.body).unwrap();
+        let mut lines = text.lines().filter(|line| line.starts_with("stoker_agent_file_frames{"));
+        let is_it = |line: &str| {
+            let frames = line.rsplit_once(' ').and_then(|(_, frames)| frames.parse().ok());
+            line.contains("file=\"late-names\"")
+                && line.contains("result=\"nameless\"")
+                && frames.is_some_and(|frames: u64| frames > 0)
+        };
+        lines.any(is_it).then_some(())
+    });
     agent.interrupt();
     let before = boxes(&server.flamegraph("cpu{comm=\"late-names\"}"));
     assert!(before.iter().any(|(name, ..)| name.starts_with("0x")), "{before:?}");

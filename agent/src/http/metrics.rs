@@ -214,6 +214,17 @@ fn symbolize(text: &mut Text, status: &AgentStatus) {
     ];
     let help = "Sources of names that were left out: another build, damaged, unknown or too large";
     text.counters("name_sources_refused_total", help, "source", &values);
+    let help = "Frames of the files with the most frames that have no name, since the start";
+    text.head("file_frames", "gauge", help);
+    for file in &status.nameless_files {
+        let module = file.module.replace('\\', "\\\\").replace('"', "\\\"");
+        for (result, frames) in [("named", file.named), ("nameless", file.nameless)] {
+            let build_id = &file.build_id;
+            let labels =
+                format!("{{file=\"{module}\",build_id=\"{build_id}\",result=\"{result}\"}}");
+            text.value("file_frames", &labels, frames);
+        }
+    }
 }
 
 fn ship(text: &mut Text, shipped: &ShipSnapshot, (batches, bytes): (usize, u64)) {

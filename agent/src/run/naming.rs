@@ -6,7 +6,7 @@ use stoker_dag::{Frame, Module};
 
 use crate::aggregate::Aggregator;
 use crate::process::ProcessTable;
-use crate::symbolize::{SymbolizeCounters, Symbolizer};
+use crate::symbolize::{FileNames, SymbolizeCounters, Symbolizer};
 
 /// Frames that wait because the symbolizer's queue was full; past it they are asked for again only
 /// when a new dictionary is begun.
@@ -105,6 +105,10 @@ impl Naming {
 
     pub(super) fn worker_pid(&self) -> Option<u32> {
         self.symbolizer.as_ref().and_then(Symbolizer::worker_pid)
+    }
+
+    pub(super) fn nameless_files(&self) -> Vec<FileNames> {
+        self.symbolizer.as_ref().map(Symbolizer::nameless_files).unwrap_or_default()
     }
 
     pub(super) fn counters(&self) -> SymbolizeCounters {

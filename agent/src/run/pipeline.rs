@@ -251,6 +251,7 @@ impl Pipeline {
         status.processes = work.processes.len();
         status.process_counters = work.processes.counters();
         status.symbolize = work.naming.counters();
+        status.nameless_files = work.naming.nameless_files();
         status.usage = self.governing.usage;
         status.budget = self.governing.governor().budget();
         status.plan = self.governing.plan;

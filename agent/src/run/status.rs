@@ -8,7 +8,7 @@ use crate::aggregate::QualityCounts;
 use crate::guard::{Budget, Plan, Usage};
 use crate::kernel::{SampleSource, SamplerStats};
 use crate::process::ProcessCounters;
-use crate::symbolize::SymbolizeCounters;
+use crate::symbolize::{FileNames, SymbolizeCounters};
 
 /// One reading of everything that the sampling thread counts.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,8 @@ pub struct AgentStatus {
     pub process_counters: ProcessCounters,
     /// How frames were named.
     pub symbolize: SymbolizeCounters,
+    /// The files with the most frames that have no name.
+    pub nameless_files: Vec<FileNames>,
     /// What the agent used.
     pub usage: Usage,
     /// What it may use.

@@ -9,6 +9,7 @@ use stoker_symbols::{Meaning, Outcome, Question, Runner, Sources as Said, String
 
 use super::cache::Cache;
 use super::counters::SymbolizeCounters;
+use super::files::Files;
 use super::identity::Sources;
 use super::queue::{Job, Queue};
 
@@ -24,6 +25,7 @@ pub(super) struct State {
     pub cache: Cache<FrameId, Option<Definition>>,
     pub answers: Vec<(Frame, Definition)>,
     pub counters: SymbolizeCounters,
+    pub files: Files,
     pub worker_pid: Option<u32>,
     strings: Strings,
     /// Our end of the worker's socket, to wake a thread that waits for an answer.
@@ -47,6 +49,7 @@ impl Default for Shared {
             cache: Cache::new(CACHED_FRAMES_MAX),
             answers: Vec::new(),
             counters: SymbolizeCounters::default(),
+            files: Files::default(),
             worker_pid: None,
             strings: Strings::default(),
             line: None,
@@ -134,6 +137,8 @@ impl Shared {
                 vec![None; count]
             }
         };
+        let named = meanings.iter().flatten().count() as u64;
+        state.files.count(&job.image, &job.module, named, count as u64 - named);
         for ((frame, _), meaning) in job.frames.into_iter().zip(meanings) {
             state.take(frame, meaning.as_ref());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stoker_dag::{BuildId, Frame};
 use stoker_symbols::{Image, Role};
 
-use crate::process::ProcessTable;
+use crate::process::{KERNEL_MODULE, ProcessTable};
 
 /// A frame's place in something that has symbols.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Place {
     /// Virtual offset in a file, absolute address in the kernel.
     pub address: u64,
     pub build_id: Option<BuildId>,
+    /// What the image's frames are filed under.
+    pub module: Arc<str>,
 }
 
 /// Where names for `frame` are to be found; `None` for frames that name themselves, and for
@@ -25,11 +27,17 @@ pub(super) fn place_of(frame: &Frame, processes: &ProcessTable) -> Option<Place>
             let text = build_id.to_string();
             let is_vdso = processes.is_vdso(build_id);
             let image = if is_vdso { Image::Vdso(text) } else { Image::File(text) };
-            Some(Place { image, address: *offset, build_id: Some(build_id.clone()) })
+            let module = processes.module(build_id).map_or_else(|| "".into(), |(name, _)| name);
+            Some(Place { image, address: *offset, build_id: Some(build_id.clone()), module })
         }
         Frame::Kernel { image, offset } => {
             let address = processes.kernel().address(image, *offset)?;
-            Some(Place { image: Image::Kernel, address, build_id: None })
+            Some(Place {
+                image: Image::Kernel,
+                address,
+                build_id: None,
+                module: KERNEL_MODULE.into(),
+            })
         }
         Frame::Interpreted { .. } | Frame::Special(_) => None,
     }

@@ -1,6 +1,7 @@
 //! Frames that wait for a name, by the image they lie in, so that a file is opened once for many.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::{Frame, FrameId};
@@ -17,6 +18,8 @@ pub const QUEUED_IMAGES_MAX: usize = 192;
 #[derive(Debug)]
 pub(super) struct Job {
     pub image: Image,
+    /// What its frames are filed under.
+    pub module: Arc<str>,
     /// Where its names come from.
     pub sources: Sources,
     /// Each frame and its address in the image.
@@ -50,7 +53,7 @@ impl Queue {
 
     pub(super) fn push(
         &mut self,
-        image: &Image,
+        (image, module): (&Image, &Arc<str>),
         sources: Sources,
         id: FrameId,
         frame: (Frame, u64),
@@ -58,7 +61,8 @@ impl Queue {
         self.pending.insert(id);
         let job = self.jobs.entry(image.clone()).or_insert_with(|| {
             self.order.push_back(image.clone());
-            Job { image: image.clone(), sources: Sources::default(), frames: Vec::new() }
+            let (image, module) = (image.clone(), Arc::clone(module));
+            Job { image, module, sources: Sources::default(), frames: Vec::new() }
         });
         if job.sources.files.is_empty() {
             job.sources = sources;
@@ -73,7 +77,8 @@ impl Queue {
         let mut job = self.jobs.remove(&image)?;
         if job.frames.len() > ADDRESSES_MAX {
             let frames = job.frames.split_off(ADDRESSES_MAX);
-            let rest = Job { image: image.clone(), sources: job.sources.clone(), frames };
+            let (module, sources) = (Arc::clone(&job.module), job.sources.clone());
+            let rest = Job { image: image.clone(), module, sources, frames };
             self.jobs.insert(image.clone(), rest);
             self.order.push_back(image);
         }
@@ -109,7 +114,8 @@ mod tests {
 
     fn push(queue: &mut Queue, image: &str, offset: u64) {
         let frame = frame(offset);
-        queue.push(&Image::File(image.to_owned()), Sources::default(), frame.id(), (frame, offset));
+        let image = Image::File(image.to_owned());
+        queue.push((&image, &"a".into()), Sources::default(), frame.id(), (frame, offset));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use stoker_symbols::{Runner, WorkerConfig};
 
 use super::background::{ANSWERS_MAX, Shared, run};
 use super::counters::SymbolizeCounters;
+use super::files::FileNames;
 use super::identity::{Sources, place_of, sources_of};
 use super::queue::QUEUED_FRAMES_MAX;
 use crate::process::ProcessTable;
@@ -88,10 +89,16 @@ impl Symbolizer {
         };
         let Some(sources) = sources else {
             state.counters.frames_without_file += 1;
+            state.files.count(&place.image, &place.module, 0, 1);
             return Asked::Nameless;
         };
         state.counters.frames_asked += 1;
-        state.queue.push(&place.image, sources, id, (frame.clone(), place.address));
+        state.queue.push(
+            (&place.image, &place.module),
+            sources,
+            id,
+            (frame.clone(), place.address),
+        );
         self.shared.work.notify_one();
         Asked::Queued
     }
@@ -167,6 +174,12 @@ impl Symbolizer {
     #[must_use]
     pub fn counters(&self) -> SymbolizeCounters {
         self.shared.lock().counters
+    }
+
+    /// The files with the most frames that have no name.
+    #[must_use]
+    pub fn nameless_files(&self) -> Vec<FileNames> {
+        self.shared.lock().files.worst()
     }
 
     /// The process id of the worker, while one runs.
