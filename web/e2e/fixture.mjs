@@ -97,6 +97,18 @@ function compare() {
   return { profile_type: TYPE, unit: "nanoseconds", base: side(base, FROM_MS), new: side(fresh, FROM_MS + 450_000), nodes_before_pruning: self.length, names: base.names, modules: base.modules, files: base.files, nodes, functions_total: functions.length, functions };
 }
 
+/** Six hosts against six; what was compressed and rendered changed for sure. */
+function diff() {
+  const { functions } = compare();
+  const [baseWhole, newWhole] = ["base_total", "new_total"].map((side) => Math.max(...functions.filter((row) => row.name !== "").map((row) => row[side])) / 0.47);
+  const change = (base, fresh) => {
+    const size = fresh / newWhole - base / baseWhole;
+    return { base: base / baseWhole, new: fresh / newWhole, change: size, margin: 0.012, minimum_detectable: 0.019, df: 10, is_significant: Math.abs(size) > 0.02 };
+  };
+  const rows = functions.map((row) => ({ ...row, status: "changed", self_share: change(row.base_self, row.new_self), total_share: change(row.base_total, row.new_total), q: 0.01 }));
+  return { has_error_bars: true, method: { kind: "permutation", deals: 4096, days: 0 }, tests: 24, base: { replicates: 6 }, new: { replicates: 6 }, total_change: { change: 0.01, margin: 0.02, minimum_detectable: 0.031, is_significant: false }, warnings: [], rows };
+}
+
 const agents = ["web-1", "web-2", "db-1"].map((host, i) => ({
   host, host_id: String(i).repeat(32), version: "0.1.0", last_seen_ms: range.until_ms - (i === 1 ? 95_000 : 900), cpus: 8, sample_source: "cpu-clock", frequency_hz: 19,
   samples_taken: 120_000 + i, samples_lost: i * 1500, unwind: { complete: 99_000, truncated: 40, failed: i * 9000 },
@@ -126,6 +138,8 @@ export function answer(url) {
       return sandwich(get("name"));
     case "compare":
       return compare();
+    case "diff":
+      return diff();
     case "agents":
       return { agents };
     default:

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildSides, changes, functionsOf, buildTree, Kind, largestChange, SHARE_WHOLE, type SidedColumns, tints } from "../src/layout/index.ts";
 import { formatChange, formatMeasure, scaleOf } from "../src/app/measure.ts";
-import type { Comparison } from "../src/state/index.ts";
+import { formatMargin, greyed, isSure, verdictsOf } from "../src/app/significance.ts";
+import type { Comparison, Significance } from "../src/state/index.ts";
 import { earlier, lengthMs } from "../src/state/index.ts";
 import { anyProfile, profileOf } from "./profiles.ts";
 
@@ -116,5 +117,40 @@ describe("functions of a tree", () => {
     self[0] = 0;
     const nodes = { parent: column(0), name: column(0), module: column(0), file: column(0), line: column(0), kind: column(1), inlined: column(0), self, total };
     expect(functionsOf(buildTree({ names: ["f"], modules: [""], files: [""], nodes }))[0].self).toBe(count - 1);
+  });
+});
+
+describe("what may be chance", () => {
+  const change = (size: number, is_significant: boolean) => ({ change: size, margin: 0.01, minimum_detectable: 0.02, is_significant });
+  const row = (name: string, module: string, sure: boolean) => ({ name, module, status: sure ? "changed" : "unchanged", self_share: change(0.1, sure), total_share: change(0.1, false) });
+  const answer: Significance = {
+    has_error_bars: true,
+    method: { kind: "permutation", deals: 5000, days: 0 },
+    tests: 12,
+    base: { replicates: 6 },
+    new: { replicates: 7 },
+    total_change: change(0.01, false),
+    warnings: [{ code: "composition", message: "one service grew" }],
+    rows: [row("parse", "api", false), row("parse", "lib", true), row("idle", "api", false)],
+  };
+
+  it("is greyed, and what is sure in one module is sure", () => {
+    const tree = buildTree(profileOf("parse 5\nidle 3\nnew 1"));
+    const verdicts = verdictsOf(answer);
+    expect([verdicts.of.get("parse"), verdicts.of.get("idle"), undefined].map(isSure)).toEqual([true, false, false]);
+    expect([...greyed(tree, Float32Array.of(0.5, 1, -1, 0.25), verdicts)]).toEqual([0.5, 1, NaN, NaN]);
+    expect(verdicts.sentence).toContain("6 against 7 replicates");
+    expect(verdicts.sentence).toContain("2.00 %");
+    expect(verdicts.warnings).toEqual(["one service grew"]);
+    expect(formatMargin(verdicts.of.get("parse")?.self)).toBe("± 1.00 pp");
+  });
+
+  it("is not claimed where nothing is known", () => {
+    const tree = buildTree(profileOf("parse 5"));
+    for (const none of [null, { ...answer, has_error_bars: false }]) {
+      const verdicts = verdictsOf(none);
+      expect([...greyed(tree, Float32Array.of(0, 1), verdicts)]).toEqual([0, 1]);
+      expect(verdicts.sentence).toContain("Values only");
+    }
   });
 });

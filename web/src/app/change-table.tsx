@@ -1,13 +1,15 @@
 /** Functions of a comparison in order of their change. */
 import { useMemo, useState } from "preact/hooks";
 import { exactTerm, type Scale } from "../layout/index.ts";
-import type { ChangedFunction, Comparison, Measure } from "../state/index.ts";
+import type { Change, ChangedFunction, Comparison, Measure } from "../state/index.ts";
 import { formatChange, formatMeasure } from "./measure.ts";
 import { Name } from "./parts.tsx";
+import { formatMargin, type Verdicts } from "./significance.ts";
 
 const MAX_ROWS = 300;
 
 interface ChangeTableProps {
+  readonly verdicts: Verdicts;
   readonly answer: Comparison;
   readonly scale: Scale;
   readonly measure: Measure;
@@ -15,7 +17,7 @@ interface ChangeTableProps {
   onSearch(term: string): void;
 }
 
-export function ChangeTable({ answer, scale, measure, search, onSearch }: ChangeTableProps) {
+export function ChangeTable({ verdicts, answer, scale, measure, search, onSearch }: ChangeTableProps) {
   const [by, setBy] = useState<"self" | "total">("self");
   const rows = useMemo(() => {
     const delta = (row: ChangedFunction) => changeOf(row, by, scale);
@@ -41,8 +43,11 @@ export function ChangeTable({ answer, scale, measure, search, onSearch }: Change
           {rows.map((row) => {
             const term = exactTerm(row.name);
             const change = changeOf(row, by, scale);
+            const verdict = verdicts.of.get(row.name);
+            const unsure = verdicts.known && verdict?.[by].is_significant !== true;
+            const margin = measure === "share" ? formatMargin(verdict?.[by]) : "";
             return (
-              <tr key={`${row.module}\u0001${row.name}`} class={search === term ? "matched" : ""} onClick={() => onSearch(search === term ? "" : term)}>
+              <tr key={`${row.module}\u0001${row.name}`} class={`${search === term ? "matched" : ""} ${unsure ? "unsure" : ""}`} data-sure={verdicts.known ? !unsure : undefined} onClick={() => onSearch(search === term ? "" : term)}>
                 <td class="name">
                   <button type="button" aria-pressed={search === term} title={row.name.slice(0, 400)}>
                     <Name text={row.name} maxChars={200} />
@@ -55,7 +60,10 @@ export function ChangeTable({ answer, scale, measure, search, onSearch }: Change
                 </td>
                 <td class="amount">{amount((by === "self" ? row.base_self : row.base_total) * scale.base)}</td>
                 <td class="amount">{amount((by === "self" ? row.new_self : row.new_total) * scale.new)}</td>
-                <td class={`amount ${change > 0 ? "more" : "less"}`}>{formatChange(change, measure, answer.unit)}</td>
+                <td class="amount" title={detectable(verdict?.[by])}>
+                  {formatChange(change, measure, answer.unit)}
+                  {margin !== "" && <span class="margin"> {margin}</span>}
+                </td>
               </tr>
             );
           })}
@@ -64,6 +72,11 @@ export function ChangeTable({ answer, scale, measure, search, onSearch }: Change
       {answer.functions_total > rows.length && <p class="muted table-note">The {rows.length} with the largest change of {answer.functions_total.toLocaleString("en")}.</p>}
     </section>
   );
+}
+
+function detectable(change: Change | undefined): string | undefined {
+  const least = change?.minimum_detectable;
+  return least == null ? undefined : `A change of ${formatChange(least, "share", "").slice(1)} would be found 19 times of 20.`;
 }
 
 function changeOf(row: ChangedFunction, by: "self" | "total", scale: Scale): number {

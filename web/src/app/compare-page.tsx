@@ -11,6 +11,7 @@ import { useChart, useMarks } from "./explore-page.tsx";
 import { FlameView } from "./flame-view.tsx";
 import { formatChange, formatMeasure, scaleOf } from "./measure.ts";
 import { useKeys } from "./hooks.ts";
+import { formatMargin, greyed, isSure, type Verdict, verdictsOf } from "./significance.ts";
 import { Segments } from "./parts.tsx";
 import { ErrorState, Notice } from "./states.tsx";
 import { TimelineView } from "./timeline-view.tsx";
@@ -107,6 +108,13 @@ function useSides(answer: Comparison | null): { sides: Sides | null; broken: Api
   }, [answer]);
 }
 
+/** What is known of the function that a frame stands for, over all its places. */
+function functionFacts(verdict: Verdict | undefined): (readonly [string, string])[] {
+  if (!verdict || verdict.total.margin === null) return [];
+  const words = isSure(verdict) ? (verdict.status === "composition" ? "because others changed" : "more than chance") : "may be chance";
+  return [["Function", `${formatChange(verdict.total.change, "share", "")} ${formatMargin(verdict.total)}, ${words}`]];
+}
+
 interface PictureProps {
   readonly shell: PageProps["shell"];
   readonly answer: Comparison;
@@ -126,7 +134,9 @@ function Picture({ shell, answer, sides, term, onTerm }: PictureProps) {
     const all = changes(sides, scale);
     return { change: all, largest: largestChange(sides.both, all) };
   }, [sides, scale]);
-  const tint = useMemo(() => tints(change, largest), [change, largest]);
+  const { significance } = snapshot;
+  const verdicts = useMemo(() => verdictsOf(significance.stale ? null : significance.answer, significance.error), [significance.answer, significance.stale, significance.error]);
+  const tint = useMemo(() => greyed(sides.both, tints(change, largest), verdicts), [sides, change, largest, verdicts]);
   const matches = useMemo(() => {
     const parsed = parseTerm(term);
     return parsed.kind === "matcher" ? searchTree(sides.both, parsed.matches) : null;
@@ -136,6 +146,7 @@ function Picture({ shell, answer, sides, term, onTerm }: PictureProps) {
     ["Base", formatMeasure(sides.base.total[node] * scale.base, view.measure, answer.unit)],
     ["New", formatMeasure(sides.new.total[node] * scale.new, view.measure, answer.unit)],
     ["Change", formatChange(change[node], view.measure, answer.unit)],
+    ...functionFacts(verdicts.of.get(sides.both.names[sides.both.name[node]])),
   ];
   const graph = (id: string, label: string, tree: Sides["both"], side: "base" | "new") => (
     <FlameView
@@ -166,7 +177,7 @@ function Picture({ shell, answer, sides, term, onTerm }: PictureProps) {
   return (
     <>
       <div class="pictures">
-        <ChangeScale theme={theme} largest={formatChange(largest, view.measure, answer.unit)} />
+        <ChangeScale theme={theme} largest={formatChange(largest, view.measure, answer.unit)} verdicts={verdicts} />
         {view.form === "merged" ? (
           graph("flamegraph", "Both sides merged", sides.both, "new")
         ) : (
@@ -182,7 +193,7 @@ function Picture({ shell, answer, sides, term, onTerm }: PictureProps) {
           </div>
         )}
       </div>
-      <ChangeTable answer={answer} scale={scale} measure={view.measure} search={term} onSearch={onTerm} />
+      <ChangeTable verdicts={verdicts} answer={answer} scale={scale} measure={view.measure} search={term} onSearch={onTerm} />
       {menu && menu.node < sides.both.count && (
         <ContextMenu
           title={titleOf(sides.both, menu.node)}

@@ -127,6 +127,26 @@ export interface ChangedFunction {
   readonly new_total: number;
 }
 
+/** A change with its interval, all tests taken together. */
+export interface Change {
+  readonly change: number;
+  readonly margin: number | null;
+  readonly minimum_detectable: number | null;
+  readonly is_significant: boolean;
+}
+
+/** What `GET /api/v1/diff` says of chance. */
+export interface Significance {
+  readonly has_error_bars: boolean;
+  readonly method: { readonly kind: string; readonly deals: number; readonly days: number };
+  readonly tests: number;
+  readonly base: { readonly replicates: number };
+  readonly new: { readonly replicates: number };
+  readonly total_change: Change | null;
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  readonly rows: readonly { readonly name: string; readonly module: string; readonly status: string; readonly self_share: Change; readonly total_share: Change }[];
+}
+
 /** What somebody noted about a moment. */
 export interface Annotation {
   readonly at_ms: number;
@@ -205,6 +225,8 @@ export interface Api {
   search(query: string, range: Range, term: string, signal: AbortSignal): Promise<SearchAnswer>;
   sandwich(query: string, range: Range, focus: { readonly name: string; readonly module: string }, signal: AbortSignal): Promise<Sandwich>;
   compare(query: string, range: Range, base: Range & { readonly query: string }, maxNodes: number, signal: AbortSignal): Promise<Comparison>;
+  /** Whether differences are more than chance; a server that cannot say has no such endpoint. */
+  diff(query: string, range: Range, base: Range & { readonly query: string }, signal: AbortSignal): Promise<Significance>;
   annotations(range: Range, signal: AbortSignal): Promise<readonly Annotation[]>;
   agents(signal: AbortSignal): Promise<Agents>;
   /** Has the server read a file; it keeps nothing of it. */
@@ -232,6 +254,8 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
     sandwich: (query, range, focus, signal) => get("sandwich", { query, ...range, ...focus }, signal),
     compare: (query, range, base, maxNodes, signal) =>
       get("compare", { query, ...range, base: base.query, base_from: base.from, base_until: base.until, max_nodes: String(maxNodes) }, signal),
+    diff: (query, range, base, signal) =>
+      get("diff", { base: base.query, base_from: base.from, base_until: base.until, new: query, new_from: range.from, new_until: range.until, by: "function", limit: "5000" }, signal),
     async annotations(range, signal) {
       return (await get<{ annotations: Annotation[] }>("annotations", { ...range }, signal)).annotations;
     },

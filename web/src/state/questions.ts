@@ -42,6 +42,9 @@ export function questionsOf(view: View): Question[] {
   if (view.page === "compare" && base) {
     add("comparison", [view.query, range, base], (api, signal) => api.compare(view.query, range, base, DEFAULT_MAX_NODES, signal));
   }
+  if (view.page === "compare" && base) {
+    add("significance", [view.query, range, base], (api, signal) => api.diff(view.query, range, base, signal));
+  }
   add("timeline", [view.query, range, view.groupBy], (api, signal) => api.timeline(view.query, range, view.groupBy, signal));
   add("annotations", [range], (api, signal) => api.annotations(range, signal));
   add("services", [anyService, range], (api, signal) => api.top(anyService, range, "service", SERVICES_LIMIT, signal));

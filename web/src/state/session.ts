@@ -4,7 +4,7 @@
  * outside (history, timers, visibility) comes in through `Environment`, so that the whole of it runs
  * in tests without a browser.
  */
-import { type Agents, type Annotation, type Api, ApiError, type Comparison, type Flamegraph, type ProfileType, type Sandwich, type SearchAnswer, type Timeline, type Top } from "./api.ts";
+import { type Agents, type Annotation, type Api, ApiError, type Comparison, type Flamegraph, type ProfileType, type Sandwich, type SearchAnswer, type Significance, type Timeline, type Top } from "./api.ts";
 import { Latest } from "./latest.ts";
 import { type Question, questionsOf, searchQuestion, versionsQuestion, withoutService } from "./questions.ts";
 import { isRelative } from "./time.ts";
@@ -43,6 +43,7 @@ export interface Slots {
   readonly annotations: readonly Annotation[];
   readonly sandwich: Sandwich;
   readonly comparison: Comparison;
+  readonly significance: Significance;
   readonly agents: Agents;
   readonly profileTypes: readonly ProfileType[];
   readonly labels: readonly string[];
@@ -52,7 +53,7 @@ type SlotName = keyof Slots;
 
 export type Snapshot = { readonly view: View; readonly paused: boolean } & { readonly [N in SlotName]: Slot<Slots[N]> };
 
-const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "agents", "profileTypes", "labels"];
+const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "significance", "agents", "profileTypes", "labels"];
 
 export const LIVE_INTERVAL_MS = 5_000;
 /** A server that takes long is asked less often: at most this share of the time is spent waiting for it. */
