@@ -29,6 +29,7 @@ export class FlameController {
   /** Where gestures moved to, until the view knows of it. */
   #gesture: Span | null = null;
   #rest = 0;
+  #moving = false;
   #animation: { readonly from: Span; readonly startedMs: number } | null = null;
   #hovered = -1;
   #pointer: { readonly x: number; readonly y: number } | null = null;
@@ -76,11 +77,14 @@ export class FlameController {
     if (!this.#input) return;
     if (scrollPx !== 0) this.#scroller.scrollTop += scrollPx;
     this.#animation = null;
+    this.#moving = true;
     this.#gesture = span;
     this.#span = span;
     this.#schedule();
     window.clearTimeout(this.#rest);
     this.#rest = window.setTimeout(() => {
+      this.#moving = false;
+      this.#schedule();
       if (this.#input && this.#gesture) this.#events.onPart(relativeSpan(spanOf(this.#input.tree, this.#input.zoom), this.#gesture));
     }, REST_MS);
   }
@@ -174,7 +178,8 @@ export class FlameController {
     const input = this.#input;
     if (!input || this.#width === 0 || this.#height === 0) return;
     this.#advance(input);
-    if (!this.#animation) this.#rehover(input, false);
+    // While a hand moves the picture nobody reads cards and summaries: a frame only paints.
+    if (!this.#animation && !this.#moving) this.#rehover(input, false);
     this.#scene = {
       tree: input.tree,
       span: this.#span,
@@ -193,7 +198,7 @@ export class FlameController {
     const drawn = this.#painter.draw(this.#scene);
     this.#drawMarks();
     if (this.#animation) this.#schedule();
-    else this.#events.onDrawn(drawn);
+    else if (!this.#moving) this.#events.onDrawn(drawn);
   }
 
   #advance(input: FlameInput): void {
