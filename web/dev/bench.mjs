@@ -92,7 +92,7 @@ async function runGestures(page, selector) {
 async function open() {
   const context = await browser.newContext({ viewport: { width: 1360, height: 860 } });
   const page = await context.newPage();
-  page.setDefaultTimeout(240_000);
+  page.setDefaultTimeout(540_000);
   await page.addInitScript(instrument);
   return page;
 }

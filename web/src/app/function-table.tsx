@@ -23,7 +23,7 @@ interface FunctionTableProps {
   onOpen?(focus: FunctionName): void;
 }
 
-export const ROW_PX = 24;
+export const ROW_PX = 25;
 const HEAD_PX = 27;
 /** Rows above and below what can be seen, for quick scrolling. */
 const SPARE_ROWS = 12;
