@@ -2,6 +2,10 @@
 
 #[path = "unwind/compare.rs"]
 mod compare;
+#[path = "unwind/elf_file.rs"]
+mod elf_file;
+#[path = "unwind/hostile.rs"]
+mod hostile;
 #[path = "unwind/second_reading.rs"]
 mod second_reading;
 
