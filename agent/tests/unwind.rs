@@ -10,9 +10,11 @@ mod hostile;
 mod second_reading;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use stoker_agent::unwind::compile::Rules;
+use stoker_agent::unwind::compile::{Rules, Table, compile};
 
 use self::compare::{Comparison, compare};
 
@@ -64,11 +66,55 @@ fn tables_say_what_readelf_says() {
 #[test]
 #[ignore = "reads every program and library of the machine, which takes minutes"]
 fn all_tables_say_what_readelf_says() {
+    check(machine_files());
+}
+
+/// `cargo test --release -p stoker-agent --test unwind largest -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement, and of the release build"]
+#[expect(clippy::print_stdout, reason = "the numbers are what the command is run for")]
+fn largest() {
+    /// Rows of the printed table.
+    const FILES: usize = 16;
+    let mut tables: Vec<_> = machine_files().into_iter().filter_map(measured).collect();
+    tables.sort_by_key(|(_, table, _)| std::cmp::Reverse(table.rows.len()));
+    println!("| file | functions | rows | no information | bytes per row | not supported | ms |");
+    println!("|---|---|---|---|---|---|---|");
+    for (file, table, time) in tables.iter().take(FILES) {
+        let report = &table.report;
+        println!(
+            "| {} | {} | {} | {} | {:.2} | {} | {:.1} |",
+            file.file_name().unwrap_or_default().display(),
+            report.fdes,
+            report.rows,
+            report.rows_none,
+            table.bytes() as f64 / table.rows.len() as f64,
+            report.rows_unsupported,
+            time.as_secs_f64() * 1e3,
+        );
+    }
+}
+
+/// The file's table and the shortest time of three.
+fn measured(file: PathBuf) -> Option<(PathBuf, Table, Duration)> {
+    let open = File::open(&file).ok()?;
+    let mut times = Vec::new();
+    let mut last = None;
+    for _ in 0..3 {
+        let start = Instant::now();
+        last = compile(&open, &mut Rules::default()).ok();
+        times.push(start.elapsed());
+    }
+    Some((file, last?, times.into_iter().min()?))
+}
+
+/// The programs and libraries of the machine, and of `STOKER_UNWIND_FOLDERS`.
+fn machine_files() -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
     let more = std::env::var("STOKER_UNWIND_FOLDERS").unwrap_or_default();
     let folders = FOLDERS.into_iter().chain(more.split(':').filter(|folder| !folder.is_empty()));
     folders.for_each(|folder| collect(Path::new(folder), &mut files));
-    check(files);
+    files
 }
 
 fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) {
@@ -86,6 +132,6 @@ fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) {
 fn is_elf(file: &Path) -> bool {
     use std::io::Read as _;
     let mut magic = [0; 4];
-    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut magic));
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut magic));
     read.is_ok() && magic == *b"\x7fELF"
 }

@@ -92,6 +92,19 @@ fn functions_gaps_and_blocks() {
 }
 
 #[test]
+fn bytes_that_align_a_function_take_no_row() {
+    let mut frames = Frames::eh_frame();
+    frames.fde(TEXT, 0x31, &[]);
+    frames.fde(TEXT + 0x40, 0x31, &[]);
+    frames.fde(TEXT + 0x78, 0x8, &[]);
+    frames.fde(TEXT + 0x90, 0x8, &[]);
+    let table = of(frames);
+    let told = rules_at(&table, &[0, 0x31, 0x3f, 0x40, 0x71, 0x77, 0x78, 0x80, 0x8f, 0x90, 0x98]);
+    let p = PLAIN;
+    assert_eq!(told, [p, p, p, p, NONE, NONE, p, NONE, NONE, p, NONE]);
+}
+
+#[test]
 fn a_table_is_the_same_each_time_and_rules_are_shared() {
     let mut frames = Frames::eh_frame();
     frames.fde(TEXT, 16, &[0x41, 0x0e, 16]);

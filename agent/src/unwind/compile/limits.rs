@@ -38,6 +38,9 @@ pub const SECTION_NAMES_BYTES_MAX: u64 = 1024 * 1024;
 /// the next function that has some.
 pub const ENTRY_BYTES: u32 = 64;
 
+/// What compilers align functions to; less between two of them is padding.
+pub const FUNCTION_ALIGN: u32 = 16;
+
 const _: () = assert!(RULES_PER_FILE_MAX < RULES_MAX);
 const _: () = assert!(TEXT_BYTES_MAX <= u32::MAX as u64);
 const _: () = assert!(FRAME_BYTES_MAX <= u32::MAX as u64);

@@ -7,7 +7,7 @@
 //! Where both sections tell about a function, `.eh_frame` is believed: it is what exceptions use.
 //! Where entries overlap, the one that starts later is, as the C library's search by address does.
 //! Text that none tells about is [`RuleId::NONE`], but Go's, whose compiler keeps frame pointers, and
-//! an entry point, which is the start of a thread.
+//! an entry point, which is the start of a thread; the few bytes that align a function are no such text.
 
 mod compiler;
 mod elf;

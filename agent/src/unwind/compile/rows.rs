@@ -2,7 +2,7 @@
 
 use stoker_unwind::{BLOCK_SHIFT, Row, RuleId};
 
-use super::limits::ROWS_MAX;
+use super::limits::{FUNCTION_ALIGN, ROWS_MAX};
 use super::{CompileError, Report};
 
 /// The table as it is written. Offsets are bytes from the table's `text_start`.
@@ -36,7 +36,7 @@ impl RowWriter {
         if start >= end {
             return Ok(());
         }
-        if start > self.at {
+        if start > self.at && !is_padding(self.at, start) {
             self.fill(start, report)?;
         }
         self.push(start, rule, report)?;
@@ -93,6 +93,12 @@ impl RowWriter {
         self.rows.shrink_to_fit();
         Ok((self.index, self.rows))
     }
+}
+
+/// Whether the bytes from `end` to `start` only align the function that begins there. They never run,
+/// so they go with the function before them; rows of their own were an eighth of all rows.
+fn is_padding(end: u32, start: u32) -> bool {
+    end > 0 && start.is_multiple_of(FUNCTION_ALIGN) && start - end < FUNCTION_ALIGN
 }
 
 fn blocks(text_bytes: u32) -> usize {
