@@ -4,10 +4,20 @@
 mod compare;
 #[path = "unwind/elf_file.rs"]
 mod elf_file;
+#[path = "unwind/host.rs"]
+mod host;
 #[path = "unwind/hostile.rs"]
 mod hostile;
+#[path = "unwind/programs.rs"]
+mod programs;
+#[path = "unwind/ptrace.rs"]
+mod ptrace;
+#[path = "unwind/replay.rs"]
+mod replay;
 #[path = "unwind/second_reading.rs"]
 mod second_reading;
+#[path = "unwind/shadow.rs"]
+mod shadow;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,6 +27,8 @@ use std::time::{Duration, Instant};
 use stoker_agent::unwind::compile::{Rules, Table, compile};
 
 use self::compare::{Comparison, compare};
+use self::programs::{PROGRAMS, Program};
+use self::replay::{From, Sum, WRONG, replay};
 
 /// Folders that hold what a machine runs.
 const FOLDERS: [&str; 5] = ["/usr/lib", "/usr/bin", "/usr/sbin", "/usr/libexec", "/opt"];
@@ -43,6 +55,46 @@ fn check(files: impl IntoIterator<Item = PathBuf>) {
     assert!(all.files > 0 && all.told > 1000, "too little was compared: {all:?}");
     let first: Vec<_> = all.differences.iter().take(20).collect();
     assert!(first.is_empty(), "{first:#?}");
+}
+
+/// Every instruction of every program: `cargo test --release -p stoker-agent --test unwind
+/// all_replayed -- --ignored --nocapture`
+#[test]
+#[ignore = "runs programs one instruction at a time, which takes minutes"]
+fn all_replayed_stacks_are_true() {
+    replay_all(PROGRAMS.iter(), 1);
+}
+
+#[test]
+fn replayed_stacks_are_true() {
+    /// One instruction in so many is looked at: coprime to what loops take.
+    const STRIDE: u64 = 31;
+    replay_all(PROGRAMS.iter().filter(|program| program.is_quick), STRIDE);
+}
+
+/// Replays and prints; stacks are never wrong, and complete but for one in a hundred.
+#[expect(clippy::print_stdout, reason = "the numbers are what the command is run for")]
+fn replay_all<'a>(programs: impl Iterator<Item = &'a Program>, stride: u64) {
+    const COMPLETE_PERCENT_MIN: f64 = 99.0;
+    let folder = tempfile::tempdir().expect("a folder");
+    println!("| program | stacks | complete and right | others |\n|---|---|---|---|");
+    let mut failures = Vec::new();
+    for program in programs {
+        let Some(file) = program.build(folder.path()) else {
+            println!("| {} | skipped: `{}` fails here |", program.name, program.command);
+            continue;
+        };
+        let Sum { stacks, complete, others, examples, .. } = replay(&file, program.from, stride);
+        let percent = complete as f64 * 100.0 / stacks as f64;
+        println!("| {} | {stacks} | {percent:.3} % | {others:?} |", program.name);
+        let is_short = percent < COMPLETE_PERCENT_MIN && program.from == From::Entry;
+        if others.contains_key(WRONG) || is_short {
+            failures.push(format!("{}: {examples:#?}", program.name));
+        } else if !examples.is_empty() {
+            println!("{examples:#?}");
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// Files that every machine has, and this test.
@@ -72,7 +124,6 @@ fn all_tables_say_what_readelf_says() {
 /// `cargo test --release -p stoker-agent --test unwind largest -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement, and of the release build"]
-#[expect(clippy::print_stdout, reason = "the numbers are what the command is run for")]
 fn largest() {
     /// Rows of the printed table.
     const FILES: usize = 16;

@@ -118,7 +118,7 @@ fn a_table_is_the_same_each_time_and_rules_are_shared() {
 
 #[test]
 fn damaged_instructions_break_their_function_from_there_on() {
-    let nest = vec![0x0a; REMEMBERED_MAX + 1];
+    let nest = [0x0a; REMEMBERED_MAX + 1];
     let back = [&[0x44, 0x01][..], &TEXT.to_le_bytes()].concat();
     for damaged in
         [&[0x44, 0x3e][..], &[0x44, 0x0b], &[0x44, 0x0c], &[&[0x44], &nest[..]].concat(), &back]

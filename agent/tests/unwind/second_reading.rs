@@ -89,6 +89,7 @@ impl Reader {
             ["LOC", columns @ ..] => {
                 self.columns = columns.iter().map(|&name| name.to_owned()).collect();
             }
+            [_, "ZERO", "terminator"] => {}
             [location, cells @ ..]
                 if !self.columns.is_empty() && cells.len() == self.columns.len() =>
             {
