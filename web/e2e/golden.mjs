@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { answer, NOW_MS, RANGE } from "./fixture.mjs";
 
 const MAX_STEP = 48;
-const MAX_PART = 0.04;
+const MAX_PART = 0.08;
 
 const dist = new URL("../dist/", import.meta.url).pathname;
 const goldens = new URL("./golden/", import.meta.url).pathname;

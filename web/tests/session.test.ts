@@ -148,6 +148,24 @@ describe("Session", () => {
     expect([...page.timers.values()][0].ms).toBe(60_000);
   });
 
+  it("is not put off by steps in between", async () => {
+    const { page, desk, session } = open();
+    desk.questions[0].answer(flame(1));
+    await settled();
+    page.now += 4_000;
+    session.navigate({ allNodes: true });
+    desk.questions[1].answer(flame(2));
+    await settled();
+    expect([...page.timers.values()].map((timer) => timer.ms)).toEqual([LIVE_INTERVAL_MS]);
+    page.runTimers();
+    page.now += 30_000;
+    session.navigate({ allNodes: false });
+    page.now += 1_000;
+    desk.questions[3].answer(flame(3));
+    await settled();
+    expect([...page.timers.values()].map((timer) => timer.ms)).toEqual([LIVE_INTERVAL_MS - 1_000]);
+  });
+
   it("stops while paused or hidden and goes on afterwards", async () => {
     const { page, desk, session } = open();
     desk.questions[0].answer(flame(1));

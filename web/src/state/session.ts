@@ -177,7 +177,10 @@ export class Session {
     for (const question of questionsOf(view)) {
       const isNew = this.#keys.get(question.slot) !== question.key;
       const wantsDetail = this.#details.get(question.slot) !== question.detail && isPruned(this.#snapshot.flamegraph.answer);
-      if (isNew || wantsDetail) this.#ask(question);
+      if (!isNew && !wantsDetail) continue;
+      // How long the server took is counted from here, and not from the refresh before.
+      this.#askedAtMs = this.#environment.nowMs();
+      this.#ask(question);
     }
     this.#askSearch(true);
   }
@@ -204,7 +207,8 @@ export class Session {
   /** The next refresh begins when all answers of this one are there, so that slow answers never pile up. */
   #scheduleNext(): void {
     const busy = Object.values(this.#latest).some((latest) => latest.busy);
-    if (busy || !this.#isLive() || this.#environment.isHidden()) return;
+    // A step in between does not put off a refresh that is due already.
+    if (busy || this.#timer !== null || !this.#isLive() || this.#environment.isHidden()) return;
     // A question that is wrong does not become right by being asked again.
     if (mainSlots(this.#snapshot).some((slot) => slot.error?.passing === false)) return;
     this.#stopTimer();
