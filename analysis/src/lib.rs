@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compare;
 mod diff;
 mod expand;
 mod merged;
@@ -15,6 +16,7 @@ mod naming;
 pub mod path;
 mod sandwich;
 mod search;
+pub mod stats;
 mod top;
 mod visible;
 

@@ -1,0 +1,132 @@
+//! From stacks to a [`Table`]: frames become functions by what is known of them, and functions of
+//! one origin and normalised name are one key, whatever build or line they are of.
+
+use std::ops::Range;
+
+use stoker_dag::{Frame, ModuleMap, NodeIx, Profile, normalise};
+
+use crate::naming::Naming;
+
+use super::table::{Key, KeyIx, PlaceIx, ReplicateIx, Table};
+
+/// What keys are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompareBy {
+    /// Functions by origin and normalised name, over all positions.
+    Function,
+    /// Modules.
+    Module,
+}
+
+/// Adds profiles to a table.
+#[derive(Debug)]
+pub struct Aligner {
+    /// What has been added.
+    pub table: Table,
+    by: CompareBy,
+}
+
+/// Where the nodes of one profile stand in the table.
+#[derive(Debug)]
+pub struct Places(Vec<PlaceIx>);
+
+impl Aligner {
+    /// An empty table.
+    #[must_use]
+    pub fn new(by: CompareBy) -> Self {
+        Self { table: Table::default(), by }
+    }
+
+    /// Finds the places of all nodes of a profile. Samples in it are not added.
+    pub fn places(&mut self, profile: &Profile, modules: &ModuleMap) -> Places {
+        let keys = FrameKeys::new(self, profile, modules);
+        let mut places = vec![PlaceIx::ROOT; profile.nodes.len()];
+        for (node, parent, frame) in profile.nodes.iter() {
+            places[node.at()] = keys.of(frame.at()).iter().fold(places[parent.at()], |at, key| {
+                // Consecutive frames of one module are one place.
+                let is_same = self.by == CompareBy::Module && self.table.key_of(at) == Some(*key);
+                if is_same { at } else { self.table.place(at, *key) }
+            });
+        }
+        Places(places)
+    }
+
+    /// Adds what ends at a node in a replicate: a value in so many samples.
+    pub fn add(
+        &mut self,
+        places: &Places,
+        node: NodeIx,
+        replicate: ReplicateIx,
+        sample: (u64, u64),
+    ) {
+        let place = places.0.get(node.at()).copied().unwrap_or(PlaceIx::ROOT);
+        self.table.add(place, replicate, sample);
+    }
+
+    /// Adds all samples of a profile to a replicate.
+    pub fn add_profile(&mut self, profile: &Profile, modules: &ModuleMap, replicate: ReplicateIx) {
+        let places = self.places(profile, modules);
+        for (node, value, count) in profile.rows() {
+            self.add(&places, node, replicate, (value, count));
+        }
+    }
+
+    fn key(&mut self, name: &str, module: &str) -> KeyIx {
+        let key = match self.by {
+            CompareBy::Function => {
+                Key { name: normalise(name).into_owned(), module: module.to_owned() }
+            }
+            // What lies in no module is called by its own name.
+            CompareBy::Module if module.is_empty() => {
+                Key { name: normalise(name).into_owned(), module: String::new() }
+            }
+            CompareBy::Module => Key { name: module.to_owned(), module: String::new() },
+        };
+        self.table.key(key)
+    }
+}
+
+/// The keys that each frame becomes, outermost first.
+struct FrameKeys {
+    keys: Vec<KeyIx>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl FrameKeys {
+    fn new(aligner: &mut Aligner, profile: &Profile, modules: &ModuleMap) -> Self {
+        let naming = Naming { definitions: &profile.definitions, modules };
+        let mut all = Self { keys: Vec::new(), ranges: Vec::with_capacity(profile.frames.len()) };
+        for (id, frame) in profile.frames.iter() {
+            let start = all.keys.len();
+            let module = origin(&naming, frame, modules);
+            let locations = profile.definitions.get(&id).map_or(&[][..], |found| &found.locations);
+            let bare = Naming::fallback(frame);
+            for location in locations {
+                let name = if location.function.is_empty() { &*bare } else { &*location.function };
+                all.keys.push(aligner.key(name, &module));
+            }
+            if locations.is_empty() {
+                all.keys.push(aligner.key(&bare, &module));
+            }
+            all.ranges.push(start..all.keys.len());
+        }
+        all
+    }
+
+    fn of(&self, frame: usize) -> &[KeyIx] {
+        &self.keys[self.ranges[frame].clone()]
+    }
+}
+
+/// Where a function comes from, the same in every build. A main executable's own functions are one
+/// origin, so that a binary may be called otherwise on the two sides.
+fn origin(naming: &Naming<'_>, frame: &Frame, modules: &ModuleMap) -> String {
+    let module = frame.build_id().and_then(|build| modules.get(build));
+    match module {
+        Some(module) if module.main_executable => MAIN_EXECUTABLE.to_owned(),
+        _ => naming.module(frame).into_owned(),
+    }
+}
+
+/// The origin of what a main executable does not take from a library.
+const MAIN_EXECUTABLE: &str = "exe";
