@@ -12,6 +12,7 @@ pub mod compare;
 mod diff;
 mod expand;
 mod merged;
+pub mod gate;
 mod naming;
 pub mod path;
 mod sandwich;
