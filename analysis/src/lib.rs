@@ -3,13 +3,12 @@
 //!
 //! Promises, each held by a test: the total of a tree is the sum of the profile's values, to the
 //! unit; the self values of a table sum to the total; a function that calls itself counts once per
-//! sample; a profile differs from itself by nothing. Nothing here does I/O. Error bars and capacity
-//! arithmetic will live here too.
+//! sample; a profile differs from itself by nothing; of comparisons in which nothing changed at most
+//! 1 % report anything. Nothing here does I/O. Capacity arithmetic will live here too.
 
 #![forbid(unsafe_code)]
 
 pub mod compare;
-mod diff;
 mod expand;
 mod merged;
 pub mod gate;
@@ -21,7 +20,6 @@ pub mod stats;
 mod top;
 mod visible;
 
-pub use diff::{Diff, DiffBy, DiffRow, Values, diff};
 pub use expand::call_tree;
 pub use merged::{Merged, merged};
 pub use naming::{LABEL_RUNTIME, Naming};

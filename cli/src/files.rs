@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use stoker_dag::{LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos, WINDOW_NS, WINDOW_SECONDS};
 use stoker_formats::{Imported, ImportedProfile, Limits as ReadLimits, Notes, ReadOptions};
+use stoker_server::query::diff::{DiffAnswer, DiffOptions};
 use stoker_server::query::{
     self, Engine, Folded, Limits, MemoryPart, MemoryParts, Progress, Query, QueryError, Selector,
     TimelineOptions, TopBy,
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 use crate::local::LocalProfile;
 
 /// The label that every row of a file carries: the file's name.
-const FILE_LABEL: &str = "file";
+pub const FILE_LABEL: &str = "file";
 /// How long a question may take; the patience of whoever asks comes first.
 const TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
@@ -31,6 +32,8 @@ pub struct Files {
     first: UnixNanos,
     end: UnixNanos,
     title: String,
+    /// How long each file says that it recorded, by name; 0 where it does not say.
+    pub durations: Vec<(String, u64)>,
     /// What was met besides samples, a sentence for each.
     pub warnings: Vec<String>,
 }
@@ -51,14 +54,7 @@ impl Files {
     /// Reads all of them. Rows of `asked` are shown, or else of the type that the first file means
     /// where none is asked for; every file must have it.
     pub fn load(paths: &[PathBuf], asked: Option<&ProfileType>) -> Result<Self, Failure> {
-        let mut files = Self {
-            parts: MemoryParts::default(),
-            profile_type: asked.cloned().unwrap_or_else(ProfileType::cpu),
-            first: UnixNanos(u64::MAX),
-            end: UnixNanos(0),
-            title: title(paths),
-            warnings: Vec::new(),
-        };
+        let mut files = Self::empty(asked, title(paths));
         for (at, path) in paths.iter().enumerate() {
             let imported = read(path)?;
             if at == 0 && asked.is_none() {
@@ -69,15 +65,40 @@ impl Files {
         Ok(files)
     }
 
+    fn empty(asked: Option<&ProfileType>, title: String) -> Self {
+        Self {
+            parts: MemoryParts::default(),
+            profile_type: asked.cloned().unwrap_or_else(ProfileType::cpu),
+            first: UnixNanos(u64::MAX),
+            end: UnixNanos(0),
+            title,
+            durations: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The pprof that a server answered with, as if it were a file of this name.
+    pub fn of_bytes(
+        name: &str,
+        bytes: &[u8],
+        profile_type: Option<&ProfileType>,
+    ) -> Result<Self, Failure> {
+        let imported = imported_answer(bytes)?;
+        let asked = profile_type.filter(|wanted| imported.find(wanted).is_some());
+        let mut files = Self::empty(asked, name.to_owned());
+        if asked.is_none() {
+            files.profile_type = imported.default_profile().profile_type.clone();
+        }
+        files.add(Path::new(name), imported)?;
+        Ok(files)
+    }
+
     /// The pprof that a server answered with, as a profile.
     pub fn of_answer(
         bytes: &[u8],
         profile_type: Option<&ProfileType>,
     ) -> Result<LocalProfile, Failure> {
-        let imported = stoker_formats::read(bytes, &ReadOptions::default()).map_err(|error| {
-            let message = format!("the server's answer cannot be read: {error}");
-            Failure::new(message, "is it a Stoker server, of this version?")
-        })?;
+        let imported = imported_answer(bytes)?;
         let at = profile_type.and_then(|wanted| imported.find(wanted)).unwrap_or(imported.default);
         let (start, duration_ns, profile_type) = {
             let held = &imported.profiles[at];
@@ -106,6 +127,9 @@ impl Files {
         part.dictionary.labels = imported.attributes;
         let name = path.to_string_lossy();
         let series = part.dictionary.labels.intern(&LabelSet::new([(FILE_LABEL, &*name)]));
+        let of_type = imported.profiles.iter().find(|p| p.profile_type == self.profile_type);
+        let duration_ns = of_type.map_or(0, |profile| profile.duration_ns);
+        self.durations.push((name.clone().into_owned(), duration_ns));
         for profile in imported.profiles {
             if profile.profile_type.is_gauge() && profile.total() > u64::MAX / WINDOW_SECONDS {
                 let message =
@@ -128,6 +152,31 @@ impl Files {
         self.end = self.end.max(UnixNanos(end));
     }
 
+    /// What values count.
+    pub const fn profile_type(&self) -> &ProfileType {
+        &self.profile_type
+    }
+
+    /// Two sets of files beside one another, each file a replicate.
+    pub fn compare(base: &Self, new: &Self, options: &DiffOptions) -> Result<DiffAnswer, Failure> {
+        let limits = Self::limits();
+        let progress = Progress::after(TIMEOUT);
+        let engine = |files| Engine { parts: files, limits: &limits, progress: &progress };
+        let answer = base.query().and_then(|of_base| {
+            let of_new = new.query()?;
+            let sides = (engine(&base.parts), engine(&new.parts));
+            let mut answer = query::diff::diff((sides.0, &of_base), (sides.1, &of_new), options)?;
+            answer.base.source.clone_from(&base.title);
+            answer.new.source.clone_from(&new.title);
+            Ok(answer)
+        });
+        answer.map_err(|error| Failure::new(error.to_string(), error.hint()))
+    }
+
+    fn limits() -> Limits {
+        Limits { timeout: TIMEOUT, max_nodes: u32::MAX as usize, ..Limits::default() }
+    }
+
     fn query(&self) -> Result<Query, QueryError> {
         let selector = Selector::parse(self.profile_type.as_str())?;
         Query::new(selector, self.first, self.end.max(UnixNanos(self.first.0 + WINDOW_NS)))
@@ -137,7 +186,7 @@ impl Files {
         &self,
         work: impl FnOnce(Engine<'_>, &Query) -> Result<T, QueryError>,
     ) -> Result<T, Failure> {
-        let limits = Limits { timeout: TIMEOUT, max_nodes: u32::MAX as usize, ..Limits::default() };
+        let limits = Self::limits();
         let progress = Progress::after(TIMEOUT);
         let engine = Engine { parts: &self.parts, limits: &limits, progress: &progress };
         let answer = self.query().and_then(|query| work(engine, &query));
@@ -174,6 +223,13 @@ impl Files {
             duration_ns: if is_dated { self.end.0 - self.first.0 } else { 0 },
         })
     }
+}
+
+fn imported_answer(bytes: &[u8]) -> Result<Imported, Failure> {
+    stoker_formats::read(bytes, &ReadOptions::default()).map_err(|error| {
+        let message = format!("the server's answer cannot be read: {error}");
+        Failure::new(message, "is it a Stoker server, of this version?")
+    })
 }
 
 fn json(answer: &impl Serialize) -> Value {

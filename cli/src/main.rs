@@ -1,7 +1,7 @@
 //! The `stoker` command: reads its arguments and hands over. What it prints is for people unless
 //! `--json` is given; errors go to standard error and say what was wrong, where, and what to do.
 //!
-//! Exit codes: 0 fine, 2 wrong use or broken input.
+//! Exit codes: 0 fine, 1 a gate failed, 2 wrong use or broken input, 3 not enough data to decide.
 
 #![forbid(unsafe_code)]
 
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Up(args) => done(up::run(&args).map_err(|error| Failure::from_chain(&error))),
         Command::Record(args) => record::run(&args),
-        Command::Diff(args) => done(block_on(diff::run(args))),
+        Command::Diff(args) => block_on(diff::run(args)),
         Command::Top(args) => done(block_on(top::run(args))),
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),

@@ -52,6 +52,12 @@ impl Style {
         if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
+    /// For what got worse (or better).
+    pub fn signed(self, text: &str, is_worse: bool) -> String {
+        let code = if is_worse { 31 } else { 32 };
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
     /// For what matters less.
     pub fn dim(self, text: &str) -> String {
         if self.colour { format!("\u{1b}[2m{text}\u{1b}[0m") } else { text.to_owned() }

@@ -1,5 +1,6 @@
 //! Flame graphs as SVG, drawn by inferno. The file is self-contained: its script zooms and searches.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use inferno::flamegraph::{self, Direction, Options};
@@ -36,6 +37,47 @@ pub fn write(
     if lines.is_empty() {
         lines.push("[no samples] 1".to_owned());
     }
+    options.title = harmless(title).into_owned();
+    options.subtitle = Some(harmless(subtitle).into_owned());
+    let texts = lines.iter().map(String::as_str);
+    flamegraph::from_lines(&mut options, texts, out)?;
+    Ok(())
+}
+
+/// Draws two trees as one icicle: widths are the new one's, colours say where a share of the total
+/// grew (red) or shrank (blue).
+///
+/// # Errors
+/// When `out` does not take the bytes.
+pub fn write_difference(
+    base: &CallTree,
+    new: &CallTree,
+    profile_type: &ProfileType,
+    (title, subtitle): (&str, &str),
+    out: impl Write,
+) -> Result<(), WriteError> {
+    let mut stacks: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for (side, tree) in [base, new].into_iter().enumerate() {
+        collapsed::lines(&prune(tree, MAX_BOXES), |line| {
+            // A line is a stack, a space and a value.
+            if let Some((stack, value)) = line.rsplit_once(' ') {
+                let held = &mut stacks.entry(stack.to_owned()).or_default()[side];
+                *held = held.saturating_add(value.trim().parse().unwrap_or(0));
+            }
+            Ok(())
+        })?;
+    }
+    let total = |tree: &CallTree| u128::from(tree.total.first().copied().unwrap_or(0).max(1));
+    // Shares are compared: the base is drawn as if its total were the new one's.
+    let scaled = |value: u64| u128::from(value) * total(new) / total(base);
+    let mut lines: Vec<String> = stacks
+        .iter()
+        .map(|(stack, [base, new])| format!("{stack} {} {new}", scaled(*base)))
+        .collect();
+    if lines.is_empty() {
+        lines.push("[no samples] 1 1".to_owned());
+    }
+    let mut options = options(profile_type);
     options.title = harmless(title).into_owned();
     options.subtitle = Some(harmless(subtitle).into_owned());
     let texts = lines.iter().map(String::as_str);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "toolbox/diff.rs"]
+mod diff;
 #[path = "toolbox/files.rs"]
 mod files;
 #[path = "toolbox/help.rs"]

@@ -10,6 +10,7 @@ mod annotations;
 mod api;
 mod assets;
 mod backend;
+mod diff;
 mod error;
 mod explore;
 mod export;
@@ -107,6 +108,7 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/flamegraph", get(export::flamegraph))
         .route("/api/v1/timeline", get(api::timeline))
         .route("/api/v1/top", get(api::top))
+        .route("/api/v1/diff", get(diff::answer))
         .route("/api/v1/search", get(explore::search))
         .route("/api/v1/sandwich", get(explore::sandwich))
         .route("/api/v1/compare", get(explore::compare))

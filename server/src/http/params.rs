@@ -124,6 +124,29 @@ impl Params {
         Ok(Query::new(selector, from, until)?)
     }
 
+    /// `base` and `new`, each with its own range, or else that of `from` and `until`.
+    pub(super) fn two_queries(&mut self) -> Result<(Query, Query), ApiError> {
+        let now = now();
+        let from = self.text("from")?.unwrap_or_else(|| "now-15m".to_owned());
+        let until = self.text("until")?.unwrap_or_else(|| "now".to_owned());
+        let mut side = |names: [&'static str; 3]| {
+            let Some(text) = self.text(names[0])? else {
+                let hint = "add base= and new=, such as cpu{version=\"1.5\"} (encoded)";
+                let message = format!("the parameter {} is missing", names[0]);
+                return Err(ApiError::parameter(message, hint));
+            };
+            let selector = Selector::parse(&text).map_err(QueryError::from)?;
+            let own_from = self.text(names[1])?;
+            let own_until = self.text(names[2])?;
+            let from = moment(names[1], own_from.as_deref().unwrap_or(&from), now)?;
+            let until = moment(names[2], own_until.as_deref().unwrap_or(&until), now)?;
+            Ok(Query::new(selector, from, until)?)
+        };
+        let base = side(["base", "base_from", "base_until"])?;
+        let new = side(["new", "new_from", "new_until"])?;
+        Ok((base, new))
+    }
+
     /// All that was not read yet.
     pub(super) fn rest(self) -> Vec<(String, String)> {
         self.left

@@ -40,28 +40,26 @@ pub fn fold(
     query: &Query,
     group_by: Option<&str>,
 ) -> Result<Folded, QueryError> {
-    let mut sink = StackSink {
-        profile: Profile::default(),
-        group_by: group_by.map(Into::into),
-        roots: Vec::new(),
-        classes: FxHashMap::default(),
-        nodes: Vec::new(),
-        frames: Vec::new(),
-        max_nodes: engine.limits.max_nodes,
-        gauge: Gauge::new(query.selector.profile_type.as_ref()),
-    };
+    let gauge = Gauge::new(query.selector.profile_type.as_ref());
+    let mut sink = StackSink::new(group_by, engine.limits.max_nodes, gauge);
     let stats = scan(engine, query, &mut sink)?;
     sink.gauge.divide_profile(&mut sink.profile);
-    let warnings = engine.parts.missing(query.range);
-    let modules = ModuleMap::default();
-    let mut folded = Folded { profile: sink.profile, modules, stats, warnings };
-    engine.parts.names(&mut |names| folded.learn(names));
-    folded.learn_late(engine);
+    let mut folded = Folded::named(sink.profile, stats, engine);
+    folded.warnings = engine.parts.missing(query.range);
     engine.progress.check()?;
     Ok(folded)
 }
 
 impl Folded {
+    /// A profile with all that is known of its frames.
+    pub(super) fn named(profile: Profile, stats: ScanStats, engine: Engine<'_>) -> Self {
+        let (modules, warnings) = (ModuleMap::default(), Vec::new());
+        let mut folded = Self { profile, modules, stats, warnings };
+        engine.parts.names(&mut |names| folded.learn(names));
+        folded.learn_late(engine);
+        folded
+    }
+
     /// What was pushed of builds says what frames mean, late and without a change to what is stored.
     fn learn_late(&mut self, engine: Engine<'_>) {
         let Profile { frames, definitions, .. } = &mut self.profile;
@@ -71,7 +69,7 @@ impl Folded {
         }
     }
 
-    fn learn(&mut self, names: &Names) {
+    pub(super) fn learn(&mut self, names: &Names) {
         let profile = &mut self.profile;
         for (id, frame) in profile.frames.iter() {
             if let Some(definition) = names.definitions.get(&id) {
@@ -94,8 +92,8 @@ const MAX_GROUPS: usize = 1000;
 /// What stands in a map for "not carried over yet": the root, which is never looked up there.
 const UNKNOWN: NodeIx = NodeIx::ROOT;
 
-struct StackSink {
-    profile: Profile,
+pub(super) struct StackSink {
+    pub(super) profile: Profile,
     group_by: Option<Arc<str>>,
     /// Below which node the stacks of each class stand: the root, or the frame of a label's value.
     roots: Vec<NodeIx>,
@@ -109,7 +107,26 @@ struct StackSink {
 }
 
 impl StackSink {
-    fn node(&mut self, part: &Dictionary, node: NodeIx, class: usize) -> NodeIx {
+    pub(super) fn new(group_by: Option<&str>, max_nodes: usize, gauge: Gauge) -> Self {
+        Self {
+            profile: Profile::default(),
+            group_by: group_by.map(Into::into),
+            roots: Vec::new(),
+            classes: FxHashMap::default(),
+            nodes: Vec::new(),
+            frames: Vec::new(),
+            max_nodes,
+            gauge,
+        }
+    }
+
+    /// Makes 0 the class of stacks that stand below no label.
+    pub(super) fn add_root(&mut self) {
+        self.roots.push(NodeIx::ROOT);
+    }
+
+    /// Where a part's node stands in the profile.
+    pub(super) fn node(&mut self, part: &Dictionary, node: NodeIx, class: usize) -> NodeIx {
         if node == NodeIx::ROOT {
             return self.roots[class];
         }

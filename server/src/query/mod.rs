@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod compare;
+pub mod diff;
 mod error;
 mod flamegraph;
 mod fold;

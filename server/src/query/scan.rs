@@ -46,6 +46,9 @@ pub(super) trait Sink {
     /// Takes a row.
     fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32);
 
+    /// Takes what a selected host said of a window.
+    fn fact(&mut self, _facts: &WindowFacts) {}
+
     /// Whether it may go on after some rows.
     fn check(&self) -> Result<(), QueryError> {
         Ok(())
@@ -104,7 +107,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn part(&mut self, part: PartView<'_>, sink: &mut dyn Sink) -> Result<(), QueryError> {
         self.engine.progress.check()?;
-        self.facts(part.facts);
+        self.facts(part.facts, sink);
         sink.enter(part.dictionary);
         let mut pairs = Pairs::default();
         for window in part.windows {
@@ -179,11 +182,12 @@ impl Scan<'_> {
         sink.class(series, attributes).map(Some)
     }
 
-    fn facts(&mut self, facts: &[WindowFacts]) {
+    fn facts(&mut self, facts: &[WindowFacts], sink: &mut dyn Sink) {
         let matchers = &self.query.selector.matchers;
         for facts in facts.iter().filter(|f| self.query.range.holds(f.window)) {
             let mut of_host = matchers.iter().filter(|m| m.name() == HOST);
             if of_host.all(|matcher| matcher.accepts(&facts.host_name)) {
+                sink.fact(facts);
                 for lost in &facts.facts.lost {
                     let sum = self.stats.lost_samples.saturating_add(lost.samples);
                     self.stats.lost_samples = sum;

@@ -137,12 +137,14 @@ fn what_cannot_be_read_is_said_with_what_and_where() {
 #[test]
 fn names_that_a_terminal_would_obey_are_harmless_and_colour_is_for_terminals() {
     let dir = tempfile::tempdir().unwrap();
-    let bad = file(dir.path(), "bad.collapsed", "main;\u{1b}]0;owned\u{7}\u{1b}[31mred 5\n");
+    let stacks = "main;\u{1b}]0;owned\u{7}\u{1b}[31mred 5\n";
+    let bad = file(dir.path(), "bad.collapsed", stacks);
+    let other = file(dir.path(), "other.collapsed", stacks);
     for arguments in [
         vec!["top", text(&bad)],
         vec!["query", text(&bad), "flamegraph"],
-        vec!["diff", text(&bad), text(&bad)],
-        vec!["diff", text(&bad), text(&bad), "--format", "markdown"],
+        vec!["diff", text(&bad), text(&other)],
+        vec!["diff", text(&bad), text(&other), "--format", "markdown"],
         vec!["export", text(&bad), "-o", "-", "--format", "collapsed"],
     ] {
         for colour in [None, Some("1")] {
@@ -193,36 +195,6 @@ fn tables_follow_the_width_that_they_are_given() {
     let (printed, _) = done(narrow.env("COLUMNS", "60"));
     assert!(printed.lines().all(|line| line.chars().count() <= 60), "{printed}");
     assert!(done(&mut stoker(&["top", text(&a)])).0.contains(name));
-}
-
-#[test]
-fn a_difference_of_two_files_says_what_it_cannot_say() {
-    let dir = tempfile::tempdir().unwrap();
-    let base = file(dir.path(), "base.collapsed", STACKS);
-    let new = file(dir.path(), "new.collapsed", "main;work;hot 50\nmain;fresh 30\nmain;idle 20\n");
-    let (printed, _) = done(&mut stoker(&["diff", text(&base), text(&new)]));
-    for word in
-        ["fresh", "+30.00pp", "hot", "-20.00pp", "no error bars", "nothing can be concluded"]
-    {
-        assert!(printed.contains(word), "{word:?} is missing: {printed}");
-    }
-    let diff = json(&["diff", text(&base), text(&new), "--json"]);
-    assert_eq!((&diff["base"]["total"], &diff["new"]["total"]), (&100.into(), &100.into()));
-    let rows = diff["rows"].as_array().unwrap();
-    assert_eq!(rows[0]["name"], "fresh");
-    assert_eq!(rows[0]["self_change"], 30);
-    let sum: i64 = rows.iter().map(|row| row["self_change"].as_i64().unwrap()).sum();
-    assert_eq!(sum, 0, "self changes sum to the change of the total");
-    let (markdown, _) =
-        done(&mut stoker(&["diff", text(&base), text(&new), "--format", "markdown"]));
-    assert!(markdown.contains("| ---") && markdown.contains("`fresh`"), "{markdown}");
-    for by in ["stack", "module"] {
-        done(&mut stoker(&["diff", text(&base), text(&new), "--by", by]));
-    }
-    let same = json(&["diff", text(&base), text(&base), "--json"]);
-    assert!(same["rows"].as_array().unwrap().iter().all(|row| row["self_change"] == 0));
-    let other = file(dir.path(), "other.perf", PERF_SCRIPT);
-    refused(&mut stoker(&["diff", text(&base), text(&other)]), &["type", "other.perf"]);
 }
 
 /// Two samples of a clock in nanoseconds, as `perf script` prints them.
