@@ -10,8 +10,8 @@
 
 pub mod compare;
 mod expand;
-mod merged;
 pub mod gate;
+mod merged;
 mod naming;
 pub mod path;
 mod sandwich;

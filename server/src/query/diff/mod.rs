@@ -116,7 +116,11 @@ pub fn diff(
     if profile_type != other {
         let (one, other) = (profile_type.short(), other.short());
         let message = format!("the two sides are of different types: {one} and {other}");
-        return Err(QueryError::input("different_profile_types", message, "compare like with like"));
+        return Err(QueryError::input(
+            "different_profile_types",
+            message,
+            "compare like with like",
+        ));
     }
     let mut collector = Collector::new(&options.replicates, base_engine.limits.max_nodes);
     collector.side(base_engine, base, Side::Base, 0)?;
