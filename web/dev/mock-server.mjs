@@ -356,6 +356,10 @@ function answer(url) {
       return flamegraph(ask(url));
     case "/api/v1/timeline":
       return timeline(ask(url));
+    case "/api/v1/annotations":
+      return { annotations: [], ...range(ask(url)) };
+    case "/api/v1/agents":
+      return { agents: [] };
     case "/api/v1/top":
       return top(ask(url));
     default:
