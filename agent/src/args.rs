@@ -99,6 +99,9 @@ pub(crate) struct Flags {
     /// bound [default: 256]
     #[arg(long, env = "STOKER_MAX_MEMORY", value_name = "MIB")]
     max_memory: Option<u64>,
+    /// Kernel memory for unwinding tables, in MiB; 0 to unwind by frame pointers only [default: 32]
+    #[arg(long, env = "STOKER_MAX_UNWIND_MEMORY", value_name = "MIB")]
+    max_unwind_memory: Option<u64>,
     /// While this file exists, sampling is off [default: `off` in the state folder]
     #[arg(long, env = "STOKER_KILL_SWITCH", value_name = "PATH")]
     kill_switch: Option<PathBuf>,
@@ -147,6 +150,7 @@ impl Flags {
             spool_bytes: flags.spool_bytes,
             max_cpu: flags.max_cpu,
             max_memory: flags.max_memory,
+            max_unwind_memory: flags.max_unwind_memory,
             kill_switch: flags.kill_switch,
             http: flags.http,
             insecure: flags.insecure,

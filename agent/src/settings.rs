@@ -17,6 +17,9 @@ const FLUSH_SECONDS_MAX: u64 = 60;
 /// Largest file that is taken for a configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Most memory for unwinding tables, in MiB: what 32-bit word numbers can tell apart.
+const UNWIND_MIB_MAX: u64 = 8 << 10;
+
 /// Settings as one source gives them; what it does not say is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) spool_bytes: Option<u64>,
     pub(crate) max_cpu: Option<u32>,
     pub(crate) max_memory: Option<u64>,
+    pub(crate) max_unwind_memory: Option<u64>,
     pub(crate) kill_switch: Option<PathBuf>,
     pub(crate) http: Option<SocketAddr>,
     pub(crate) insecure: Option<bool>,
@@ -100,6 +104,7 @@ impl Settings {
             spool_bytes: self.spool_bytes.or(weaker.spool_bytes),
             max_cpu: self.max_cpu.or(weaker.max_cpu),
             max_memory: self.max_memory.or(weaker.max_memory),
+            max_unwind_memory: self.max_unwind_memory.or(weaker.max_unwind_memory),
             kill_switch: self.kill_switch.or(weaker.kill_switch),
             http: self.http.or(weaker.http),
             insecure: self.insecure.or(weaker.insecure),
@@ -126,6 +131,7 @@ impl Settings {
                 frequency_hz: self.frequency.unwrap_or(default.frequency_hz),
                 target,
                 flush_every: self.flush_seconds.map_or(default.flush_every, Duration::from_secs),
+                unwind_bytes: self.max_unwind_memory.map_or(default.unwind_bytes, |mib| mib << 20),
                 spool_max_bytes: self.spool_bytes.unwrap_or(default.spool_max_bytes),
                 budget,
                 kill_switch: Some(kill_switch),
@@ -173,6 +179,9 @@ impl Settings {
         if self.max_memory.is_some_and(|mib| mib > u64::MAX >> 20) {
             return Err(wrong("max_memory", "write it in MiB"));
         }
+        if self.max_unwind_memory.is_some_and(|mib| mib > UNWIND_MIB_MAX) {
+            return Err(wrong("max_unwind_memory", &format!("choose 0 to {UNWIND_MIB_MAX} MiB")));
+        }
         for name in self.labels.iter().flat_map(BTreeMap::keys) {
             check_label(name).map_err(|message| wrong("labels", &message))?;
         }
@@ -196,6 +205,7 @@ impl Daemon {
             ("pid or cgroup", a.target != b.target),
             ("flush_seconds", a.flush_every != b.flush_every),
             ("spool_bytes", a.spool_max_bytes != b.spool_max_bytes),
+            ("max_unwind_memory", a.unwind_bytes != b.unwind_bytes),
             ("kill_switch", a.kill_switch != b.kill_switch),
             ("http", self.http != new.http),
             ("seccomp", self.seccomp != new.seccomp),

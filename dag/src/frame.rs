@@ -124,7 +124,7 @@ pub enum KernelImage {
 /// Why a stack stops before its thread's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnwindFailure {
-    /// The kernel's frame-pointer walk gave no user stack at all.
+    /// There was no user stack to walk at all.
     NoUserStack,
     /// An address lies in no mapping that is known.
     UnknownMapping,
@@ -132,12 +132,34 @@ pub enum UnwindFailure {
     UnreadableFile,
     /// The process had gone before its mappings were known.
     ProcessGone,
+    /// The code has no unwinding table (yet), and frame pointers led nowhere.
+    NoTable,
+    /// The file says nothing about the place, and frame pointers led nowhere.
+    NoInformation,
+    /// The file describes the frame in a way that is not supported.
+    Unsupported,
+    /// The file's unwinding information is damaged.
+    Damaged,
+    /// The stack's memory could not be read.
+    UnreadableStack,
+    /// The caller's frame would lie below its callee's.
+    NotAscending,
 }
 
 impl UnwindFailure {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 4] =
-        [Self::NoUserStack, Self::UnknownMapping, Self::UnreadableFile, Self::ProcessGone];
+    pub const ALL: [Self; 10] = [
+        Self::NoUserStack,
+        Self::UnknownMapping,
+        Self::UnreadableFile,
+        Self::ProcessGone,
+        Self::NoTable,
+        Self::NoInformation,
+        Self::Unsupported,
+        Self::Damaged,
+        Self::UnreadableStack,
+        Self::NotAscending,
+    ];
 
     /// The number that stands for it in ids and on the wire. Never reused.
     #[must_use]
@@ -147,6 +169,12 @@ impl UnwindFailure {
             Self::UnknownMapping => 2,
             Self::UnreadableFile => 3,
             Self::ProcessGone => 4,
+            Self::NoTable => 5,
+            Self::NoInformation => 6,
+            Self::Unsupported => 7,
+            Self::Damaged => 8,
+            Self::UnreadableStack => 9,
+            Self::NotAscending => 10,
         }
     }
 
@@ -158,6 +186,12 @@ impl UnwindFailure {
             Self::UnknownMapping => "unknown mapping",
             Self::UnreadableFile => "unreadable file",
             Self::ProcessGone => "process gone",
+            Self::NoTable => "no unwinding table",
+            Self::NoInformation => "no unwinding information",
+            Self::Unsupported => "unwinding information not supported",
+            Self::Damaged => "damaged unwinding information",
+            Self::UnreadableStack => "stack unreadable",
+            Self::NotAscending => "frames out of order",
         }
     }
 }
@@ -173,12 +207,18 @@ pub enum SpecialFrame {
 
 impl SpecialFrame {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::Truncated,
         Self::UnwindFailed(UnwindFailure::NoUserStack),
         Self::UnwindFailed(UnwindFailure::UnknownMapping),
         Self::UnwindFailed(UnwindFailure::UnreadableFile),
         Self::UnwindFailed(UnwindFailure::ProcessGone),
+        Self::UnwindFailed(UnwindFailure::NoTable),
+        Self::UnwindFailed(UnwindFailure::NoInformation),
+        Self::UnwindFailed(UnwindFailure::Unsupported),
+        Self::UnwindFailed(UnwindFailure::Damaged),
+        Self::UnwindFailed(UnwindFailure::UnreadableStack),
+        Self::UnwindFailed(UnwindFailure::NotAscending),
     ];
 
     /// The number that stands for it in ids and on the wire. Never reused.
@@ -305,9 +345,9 @@ mod tests {
 
     #[test]
     fn special_codes_come_back() {
-        for code in 0..=4 {
+        for code in 0..=10 {
             assert_eq!(SpecialFrame::from_code(code).unwrap().code(), code);
         }
-        assert_eq!(SpecialFrame::from_code(5), None);
+        assert_eq!(SpecialFrame::from_code(11), None);
     }
 }

@@ -122,9 +122,13 @@ fn start(walk: &mut Walk, process: Process) -> bool {
     if cs != USER_CODE_64 {
         return false;
     }
+    // SAFETY: as above.
+    let (pc, system_call) = (unsafe { (*regs).rip }, unsafe { (*regs).orig_rax });
+    // In a system call (arch/x86/entry/entry_64.S; -1 otherwise) the next instruction is the one
+    // behind it, which may be another function's already.
+    let pc = if system_call.cast_signed() >= 0 { pc.wrapping_sub(1) } else { pc };
     walk.cursor = Cursor {
-        // SAFETY: as above.
-        pc: unsafe { (*regs).rip },
+        pc,
         // SAFETY: as above.
         sp: unsafe { (*regs).rsp },
         // SAFETY: as above.
@@ -261,7 +265,7 @@ fn search(walk: &mut Walk, address: u64) -> bool {
         return false;
     }
     let Some(found) = mapping(walk, after - 1) else { return false };
-    if address >= found.end {
+    if address < found.start || address >= found.end {
         return false;
     }
     let table = found.table;

@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::run::AgentStatus;
+use crate::run::{AgentStatus, UnwindStatus};
 use crate::ship::ShipSnapshot;
 
 /// Metrics as text.
@@ -98,7 +98,8 @@ fn sampling(text: &mut Text, status: &AgentStatus) {
         ("truncated", quality.truncated),
         ("failed", quality.failed),
     ];
-    text.counters("unwind_total", "Stacks by how far they were followed", "result", &values);
+    text.counters("stacks_total", "Stacks by how far they were followed", "result", &values);
+    unwind(text, &status.unwind);
     let help = "Samples whose user stack could not be read";
     text.counter("user_stack_failed_total", help, stats.user_stack_failed);
     let values =
@@ -107,6 +108,38 @@ fn sampling(text: &mut Text, status: &AgentStatus) {
     text.counter("events_late_total", "Events that came after younger ones", stats.late);
     let help = "Children of a sampled process that found the target full";
     text.counter("children_missed_total", help, stats.children_missed);
+}
+
+fn unwind(text: &mut Text, status: &UnwindStatus) {
+    let values: Vec<_> = status.totals.iter().map(|(of, count)| (of.name(), *count)).collect();
+    text.counters("unwind_total", "User stacks by how they ended", "result", &values);
+    let help = "User stacks with a frame that only a frame pointer vouches for";
+    text.counter("unwind_guessed_total", help, status.guessed);
+    let help = "User stacks that broke, by the file in which; the worst files only";
+    text.head("unwind_broken_total", "counter", help);
+    for (file, of, count) in &status.worst {
+        let file = file.replace('\\', "\\\\").replace('"', "\\\"");
+        let labels = format!("{{file=\"{file}\",result=\"{}\"}}", of.name());
+        text.value("unwind_broken_total", &labels, count);
+    }
+    let loads = &status.loads;
+    let values = [("processes", loads.processes), ("tables", loads.tables)];
+    text.gauges("unwind_loaded", "What is loaded for the unwinder", "what", &values);
+    let values = [("used", loads.used_bytes), ("room", loads.room_bytes)];
+    text.gauges("unwind_memory_bytes", "Kernel memory for tables and mappings", "of", &values);
+    let values = [
+        ("compiled", loads.compiled),
+        ("refused", loads.refused),
+        ("queue full", loads.queue_full),
+        ("no room", loads.no_room),
+        ("evicted", loads.tables_evicted),
+        ("process evicted", loads.processes_evicted),
+        ("mapping dropped", loads.mappings_dropped),
+        ("kernel refused", loads.store_failed),
+    ];
+    text.counters("unwind_tables_total", "Tables by what became of them", "event", &values);
+    let seconds = std::time::Duration::from_nanos(loads.compile_ns).as_secs_f64();
+    text.counter("unwind_compile_seconds_total", "Time that compiling tables took", seconds);
 }
 
 fn guard(text: &mut Text, status: &AgentStatus) {

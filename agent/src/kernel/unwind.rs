@@ -42,6 +42,12 @@ impl UnwindRoom {
         Self { table_pages: count(tables), mapping_pages: count(mappings) }
     }
 
+    /// Whether there is too little for any table.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self.table_pages <= 1
+    }
+
     /// The memory of the pages.
     #[must_use]
     pub fn bytes(self) -> u64 {

@@ -27,6 +27,8 @@ pub(super) struct ProcessEntry {
     pub complete: bool,
     /// Another number whenever an address may mean something else.
     pub generation: u64,
+    /// Another number whenever `maps` changes at all.
+    pub maps_version: u64,
     /// Whether an address was looked up in vain, so that a new mapping may change an answer.
     pub uncertain: bool,
     /// When it ended.
@@ -47,6 +49,7 @@ impl ProcessEntry {
             maps: Arc::default(),
             complete: false,
             generation,
+            maps_version: generation,
             uncertain: false,
             exited: None,
             parent: 0,

@@ -15,6 +15,7 @@
 
 mod binary;
 mod cgroup;
+mod code;
 mod counters;
 mod entry;
 mod event;
@@ -38,6 +39,7 @@ mod vdso;
 
 pub use binary::{BINARIES_MAX, Binary, BinaryCounters};
 pub use cgroup::CgroupPlace;
+pub use code::{CodeMapping, ProcessCode};
 pub use counters::ProcessCounters;
 pub use event::{Inode, MmapEvent, ProcessEvent};
 pub use host::{CgroupMounts, HostCpu, host_cpu};

@@ -74,7 +74,7 @@ impl ProcessTable {
     }
 
     /// Learns what a mapped file is.
-    fn look_into(
+    pub(super) fn look_into(
         &mut self,
         pid: u32,
         file: &MappedFile,

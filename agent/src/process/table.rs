@@ -207,6 +207,7 @@ impl ProcessTable {
         if !same {
             process.maps = Arc::new(fresh);
             process.generation = generation;
+            process.maps_version = generation;
         }
         !same
     }
@@ -287,6 +288,9 @@ impl ProcessTable {
             }
         };
         process.rescan_soon();
+        if inserted != Inserted::Unchanged {
+            process.maps_version = generation;
+        }
         if changes_an_answer {
             process.generation = generation;
             process.uncertain = false;

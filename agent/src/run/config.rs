@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::guard::Budget;
-use crate::kernel::Target;
+use crate::kernel::{DEFAULT_UNWIND_BYTES, Target};
 
 /// How large the spool may grow unless told otherwise.
 pub const DEFAULT_SPOOL_BYTES: u64 = 256 << 20;
@@ -28,6 +28,8 @@ pub struct AgentConfig {
     pub flush_every: Duration,
     /// How large the spool may grow.
     pub spool_max_bytes: u64,
+    /// Kernel memory for the pages of unwinding tables; 0 for frame pointers only.
+    pub unwind_bytes: u64,
     /// What the agent may use.
     pub budget: Budget,
     /// The file that switches sampling off while it exists; none without.
@@ -46,6 +48,7 @@ impl Default for AgentConfig {
             target: Target::All,
             flush_every: Duration::from_secs(5),
             spool_max_bytes: DEFAULT_SPOOL_BYTES,
+            unwind_bytes: DEFAULT_UNWIND_BYTES,
             budget: Budget::default(),
             kill_switch: None,
         }

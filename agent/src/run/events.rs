@@ -6,7 +6,8 @@ use crate::kernel::{KernelEvent, Mmap};
 use crate::process::{Inode, MmapEvent, ProcessEvent, device_number};
 
 /// The change that an event means; `None` for samples and for what concerns single threads.
-pub(super) fn process_event(event: &KernelEvent<'_>) -> Option<ProcessEvent> {
+#[must_use]
+pub fn process_event(event: &KernelEvent<'_>) -> Option<ProcessEvent> {
     match event {
         KernelEvent::Exec { pid, comm, .. } => {
             Some(ProcessEvent::Exec { pid: *pid, comm: comm.to_string_lossy().into_owned() })

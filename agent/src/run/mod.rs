@@ -20,6 +20,7 @@ mod resolve;
 mod sampling;
 mod status;
 mod taking;
+mod unwinding;
 mod work;
 
 use std::sync::Arc;
@@ -30,11 +31,13 @@ use std::time::Duration;
 use stoker_wire::{PROTOCOL_MINOR, proto};
 
 pub use config::{AgentConfig, DEFAULT_SPOOL_BYTES, LiveConfig};
+pub use events::process_event;
 pub use identity::IdentityError;
 pub use pipeline::Tally;
 pub use recorder::{Recorded, Recorder, RecorderConfig, RecorderProgress, Sight};
 pub use sampling::Off;
-pub use status::{AgentStatus, Guarded};
+pub use status::{AgentStatus, Guarded, UnwindStatus};
+pub use unwinding::Unwinding;
 
 use crate::kernel::{KernelError, SampleSource};
 use crate::ship::{ShipError, ShipSnapshot, Shipper, ShipperConfig, SpoolConfig};

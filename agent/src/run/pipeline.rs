@@ -69,7 +69,8 @@ impl Pipeline {
         let live = config.live();
         let kill_switch = config.kill_switch.clone().map(KillSwitch::at);
         let governing = Governing::new(&live, kill_switch);
-        let sampling = Sampling::start(config.target.clone(), governing.rate())?;
+        let sampling =
+            Sampling::start(config.target.clone(), governing.rate(), config.unwind_bytes)?;
         let mut pipeline = Self {
             sampling,
             governing,
@@ -128,6 +129,9 @@ impl Pipeline {
     fn drain(&mut self) {
         let work = &mut self.work;
         self.sampling.drain(&mut |event| work.take(&event));
+        if let Some(maps) = self.sampling.unwind_maps() {
+            work.unwinding.exchange(&mut work.processes, maps);
+        }
         work.naming.ask_new(&mut work.aggregator, &mut work.processes);
     }
 
@@ -248,6 +252,7 @@ impl Pipeline {
         status.tally = self.tally;
         status.sampler = self.sampling.stats();
         status.quality = work.aggregator.quality();
+        status.unwind = work.unwinding.status();
         status.processes = work.processes.len();
         status.process_counters = work.processes.counters();
         status.symbolize = work.naming.counters();

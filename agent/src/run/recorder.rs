@@ -202,6 +202,9 @@ impl Recorder {
             }
             work.take(&event);
         });
+        if let Some(maps) = self.taking.unwind_maps() {
+            work.unwinding.exchange(&mut work.processes, maps);
+        }
         work.naming.ask_new(&mut work.aggregator, &mut work.processes);
     }
 

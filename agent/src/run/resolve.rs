@@ -1,6 +1,7 @@
 //! From one sample's addresses to a stack, with what is wrong with it as frames of its own.
 
 use stoker_dag::{Frame, SpecialFrame, UnwindFailure};
+use stoker_unwind::Outcome;
 
 use crate::aggregate::{ResolvedStack, StackQuality};
 use crate::kernel::Sample;
@@ -15,7 +16,24 @@ pub(super) fn stack_flags(sample: &Sample<'_>) -> u32 {
         flags.kernel_failed(),
         flags.kernel_truncated(),
     ];
-    all.iter().fold(0, |bits, &flag| bits << 1 | u32::from(flag))
+    let outcome = u32::from(sample.outcome.code());
+    all.iter().fold(outcome, |bits, &flag| bits << 1 | u32::from(flag))
+}
+
+/// Why a user stack ends before its thread's start, if it is known to.
+fn failure(outcome: Outcome) -> Option<UnwindFailure> {
+    Some(match outcome {
+        // By frame pointers nobody can tell where a stack should end.
+        Outcome::FramePointers | Outcome::Complete | Outcome::TooDeep => return None,
+        Outcome::NoMapping => UnwindFailure::UnknownMapping,
+        Outcome::NoTable => UnwindFailure::NoTable,
+        Outcome::Gap => UnwindFailure::NoInformation,
+        Outcome::Unsupported => UnwindFailure::Unsupported,
+        Outcome::Broken => UnwindFailure::Damaged,
+        Outcome::Unreadable => UnwindFailure::UnreadableStack,
+        Outcome::NotAscending => UnwindFailure::NotAscending,
+        Outcome::NoRegisters => UnwindFailure::NoUserStack,
+    })
 }
 
 /// The sample's frames, outermost first: user stack, then kernel stack.
@@ -24,6 +42,9 @@ pub(super) fn resolve(processes: &mut ProcessTable, sample: &Sample<'_>) -> Reso
     if sample.flags.user_failed() {
         let failure = UnwindFailure::NoUserStack;
         frames.push(Frame::Special(SpecialFrame::UnwindFailed(failure)));
+    }
+    if let Some(failure) = failure(sample.outcome) {
+        push(&mut frames, Frame::Special(SpecialFrame::UnwindFailed(failure)));
     }
     if sample.flags.user_truncated() {
         frames.push(Frame::Special(SpecialFrame::Truncated));

@@ -7,7 +7,7 @@ use stoker_wire::LostSamples;
 
 use crate::kernel::{
     KernelError, KernelEvent, SampleSource, Sampler, SamplerConfig, SamplerStats, Target,
-    likely_source,
+    UnwindMaps, likely_source,
 };
 
 /// Why nobody samples.
@@ -56,6 +56,7 @@ pub(super) enum Changed {
 /// The sampler, or the reason why there is none.
 pub(super) struct Sampling {
     target: Target,
+    unwind_bytes: u64,
     source: SampleSource,
     rate: Rate,
     sampler: Option<Sampler>,
@@ -66,9 +67,14 @@ pub(super) struct Sampling {
 }
 
 impl Sampling {
-    pub(super) fn start(target: Target, rate: Rate) -> Result<Self, KernelError> {
+    pub(super) fn start(
+        target: Target,
+        rate: Rate,
+        unwind_bytes: u64,
+    ) -> Result<Self, KernelError> {
         let mut sampling = Self {
             target,
+            unwind_bytes,
             source: SampleSource::CpuClock,
             rate,
             sampler: None,
@@ -111,6 +117,11 @@ impl Sampling {
         }
     }
 
+    /// The maps that say how user stacks are to be unwound, while there is a sampler.
+    pub(super) fn unwind_maps(&mut self) -> Option<&mut UnwindMaps> {
+        self.sampler.as_mut().map(Sampler::unwind_maps)
+    }
+
     /// Takes no more samples; the next drain gives all that were taken.
     pub(super) fn stop(&mut self) {
         let Some(sampler) = &mut self.sampler else { return };
@@ -150,6 +161,7 @@ impl Sampling {
         let sampler = Sampler::start(&SamplerConfig {
             frequency_hz,
             target: self.target.clone(),
+            unwind_bytes: self.unwind_bytes,
             ..SamplerConfig::default()
         })?;
         self.source = sampler.source();

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use stoker_unwind::Outcome;
+
 use super::Tally;
 use super::sampling::Off;
 use crate::aggregate::QualityCounts;
@@ -9,6 +11,7 @@ use crate::guard::{Budget, Plan, Usage};
 use crate::kernel::{SampleSource, SamplerStats};
 use crate::process::ProcessCounters;
 use crate::symbolize::{FileNames, SymbolizeCounters};
+use crate::unwind::LoadCounters;
 
 /// One reading of everything that the sampling thread counts.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,8 @@ pub struct AgentStatus {
     pub sampler: SamplerStats,
     /// How far stacks could be followed.
     pub quality: QualityCounts,
+    /// How user stacks ended, and what is loaded to follow them.
+    pub unwind: UnwindStatus,
     /// Processes that are known.
     pub processes: usize,
     /// How addresses were resolved.
@@ -43,6 +48,19 @@ pub struct AgentStatus {
     pub plan: Option<Plan>,
     /// What was done to stay within the budget.
     pub guarded: Guarded,
+}
+
+/// How user stacks ended, and what is loaded to follow them.
+#[derive(Debug, Clone, Default)]
+pub struct UnwindStatus {
+    /// Stacks by how they ended.
+    pub totals: Vec<(Outcome, u64)>,
+    /// Stacks with a frame that no table vouches for.
+    pub guessed: u64,
+    /// The files that break most stacks, the worst first.
+    pub worst: Vec<(Arc<str>, Outcome, u64)>,
+    /// What is loaded.
+    pub loads: LoadCounters,
 }
 
 /// How often the agent had to give something up.

@@ -3,7 +3,8 @@
 use super::recorder::Sight;
 use super::sampling::{Rate, Sampling};
 use crate::kernel::{
-    KernelError, KernelEvent, OwnConfig, OwnSampler, OwnStart, SampleSource, Target,
+    DEFAULT_UNWIND_BYTES, KernelError, KernelEvent, OwnConfig, OwnSampler, OwnStart, SampleSource,
+    Target, UnwindMaps,
 };
 
 /// One of the two.
@@ -16,7 +17,7 @@ pub(super) enum Taking {
 
 impl Taking {
     pub(super) fn everything(frequency_hz: u32) -> Result<Self, KernelError> {
-        let sampling = Sampling::start(Target::All, Rate::Hz(frequency_hz))?;
+        let sampling = Sampling::start(Target::All, Rate::Hz(frequency_hz), DEFAULT_UNWIND_BYTES)?;
         Ok(Self::Everything(Box::new(sampling)))
     }
 
@@ -60,6 +61,14 @@ impl Taking {
                     tracing::warn!(%error, "sampling could not be switched off; its end ends it");
                 }
             }
+        }
+    }
+
+    /// The maps that say how user stacks are to be unwound, where that happens in the kernel.
+    pub(super) fn unwind_maps(&mut self) -> Option<&mut UnwindMaps> {
+        match self {
+            Self::Everything(sampling) => sampling.unwind_maps(),
+            Self::Own(..) => None,
         }
     }
 

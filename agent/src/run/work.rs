@@ -11,6 +11,7 @@ use super::events::process_event;
 use super::facts::HostCounters;
 use super::naming::Naming;
 use super::resolve::{resolve, stack_flags};
+use super::unwinding::Unwinding;
 use crate::aggregate::{Aggregator, AggregatorConfig, StackKey};
 use crate::kernel::{Comm, KernelEvent, Sample};
 use crate::process::{ProcessMeta, ProcessTable};
@@ -26,6 +27,7 @@ pub(super) struct Work {
     pub(super) aggregator: Aggregator,
     pub(super) counters: HostCounters,
     pub(super) naming: Naming,
+    pub(super) unwinding: Unwinding,
     pub(super) clock: Clock,
     labels: FxHashMap<(u32, Comm), (Arc<ProcessMeta>, LabelIx, LabelIx)>,
     labels_epoch: u64,
@@ -45,6 +47,7 @@ impl Work {
             aggregator: Aggregator::new(aggregator, clock.now()),
             counters: HostCounters::read(),
             naming: Naming::start(),
+            unwinding: Unwinding::default(),
             clock,
             labels: FxHashMap::default(),
             labels_epoch: 0,
@@ -78,6 +81,7 @@ impl Work {
     /// Forgets every process, and what was concluded from them.
     pub(super) fn forget_processes(&mut self) {
         self.processes = ProcessTable::new();
+        self.unwinding.start_over();
         self.aggregator.forget_stacks();
         self.labels = FxHashMap::default();
     }
@@ -102,6 +106,7 @@ impl Work {
                 if let Some(change) = process_event(other) {
                     self.processes.apply(change, Instant::now());
                 }
+                self.unwinding.noted(other);
             }
         }
     }
@@ -119,6 +124,7 @@ impl Work {
             self.aggregator.set_frequency(hz);
         }
         let generation = self.processes.generation(sample.pid);
+        self.unwinding.sampled(sample, &self.processes);
         let labels = self.labels(sample.pid, sample.comm);
         let flags = stack_flags(sample);
         let key = StackKey::new(sample.pid, generation, flags, sample.user, sample.kernel);

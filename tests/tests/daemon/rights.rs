@@ -77,7 +77,7 @@ fn without_root_six_capabilities_are_enough() {
     wait_for("named samples", || {
         let metrics = daemon.metrics();
         let (named, complete) =
-            ("names_total{result=\"named\"}", "unwind_total{result=\"complete\"}");
+            ("names_total{result=\"named\"}", "stacks_total{result=\"complete\"}");
         (metrics[named] > 10.0 && metrics[complete] > 100.0).then_some(())
     });
     assert_eq!(daemon.metric("frames_failed_total{reason=\"unreadable file\"}"), 0.0);

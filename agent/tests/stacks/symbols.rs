@@ -1,0 +1,82 @@
+//! The second witness: names of addresses by a process's own maps and its files' symbol tables.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
+
+#[derive(Debug, Clone, Default)]
+struct File {
+    /// Address, size and name, by address.
+    symbols: Vec<(u64, u64, String)>,
+    /// File offset, size and address of what is loaded.
+    segments: Vec<(u64, u64, u64)>,
+}
+
+impl File {
+    fn read(path: &Path) -> Self {
+        let Ok(bytes) = std::fs::read(path) else { return Self::default() };
+        let Ok(file) = object::File::parse(&*bytes) else { return Self::default() };
+        let all = file.symbols().chain(file.dynamic_symbols());
+        let functions = all.filter(|symbol| symbol.kind() == SymbolKind::Text);
+        let named = functions.filter_map(|symbol| {
+            Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned()))
+        });
+        let mut symbols: Vec<_> = named.filter(|(address, ..)| *address != 0).collect();
+        symbols.sort();
+        let segments = file.segments().map(|segment| {
+            let (offset, size) = segment.file_range();
+            (offset, size, segment.address())
+        });
+        Self { symbols, segments: segments.collect() }
+    }
+
+    fn name(&self, file_offset: u64) -> Option<&str> {
+        let segment = |(offset, size, address): &(u64, u64, u64)| {
+            (file_offset.wrapping_sub(*offset) < *size).then(|| file_offset - offset + address)
+        };
+        let address = self.segments.iter().find_map(segment)?;
+        let after = self.symbols.partition_point(|(start, ..)| *start <= address);
+        let before = self.symbols.get(after.saturating_sub(3)..after)?;
+        let holds = |(start, size, _): &&(u64, u64, String)| address < start + size.max(&1);
+        before.iter().rev().find(holds).map(|(.., name)| name.as_str())
+    }
+}
+
+/// Names of one process.
+pub struct Symbols {
+    /// Start, end, file offset, path.
+    mappings: Vec<(u64, u64, u64, String)>,
+    files: HashMap<String, File>,
+}
+
+impl Symbols {
+    /// Reads the maps of a process that lives.
+    pub fn of(pid: u32) -> Self {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        let mappings = text.lines().filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let (start, end) = words.next()?.split_once('-')?;
+            let offset = words.nth(1)?;
+            let path = words.nth(2).unwrap_or_default().to_owned();
+            Some((hex(start), hex(end), hex(offset), path))
+        });
+        let mappings: Vec<_> = mappings.collect();
+        let paths = mappings.iter().filter(|(.., path)| path.starts_with('/'));
+        let files = paths.map(|(.., path)| (path.clone(), File::read(Path::new(path)))).collect();
+        Self { mappings, files }
+    }
+
+    /// The file name and the function at an address.
+    pub fn name(&self, address: u64) -> (String, String) {
+        let inside =
+            |(start, end, ..): &&(u64, u64, u64, String)| (*start..*end).contains(&address);
+        let Some((start, _, offset, path)) = self.mappings.iter().find(inside) else {
+            return ("?".into(), "?".into());
+        };
+        let function = self.files.get(path).and_then(|file| file.name(address - start + offset));
+        let file = path.rsplit('/').next().unwrap_or_default().to_owned();
+        (file, function.unwrap_or("?").to_owned())
+    }
+}
