@@ -121,7 +121,8 @@ async fn take(
     })
 }
 
-/// Stores every batch; durable when it returns. New where any of them was.
+/// Stores every batch; durable when it returns. New where any of them was. All are put in line before
+/// the first is waited for, so that a file of many windows costs one sync of the log and not one each.
 async fn store(
     sink: &TenantParts,
     spool_id: SpoolId,
@@ -129,13 +130,16 @@ async fn store(
 ) -> Result<Appended, StoreError> {
     let source = BatchSource { spool_id, host_id: [0; 16], host_name: "".into() };
     let mut rebase = StreamRebase::default();
-    let mut outcome = Appended::Duplicate;
+    let mut line = Vec::with_capacity(made.bodies.len());
     for body in &made.bodies {
         let dictionary = &made.dictionary;
-        let appended =
-            sink.store.append(&sink.tenant, &source, dictionary, body, &mut rebase).await?;
-        if appended == Appended::Durable {
-            outcome = appended;
+        let put = sink.store.put_in_line(&sink.tenant, &source, dictionary, body, &mut rebase);
+        line.push(put.await?);
+    }
+    let mut outcome = Appended::Duplicate;
+    for stored in line {
+        if stored.await? == Appended::Durable {
+            outcome = Appended::Durable;
         }
     }
     Ok(outcome)
