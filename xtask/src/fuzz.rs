@@ -30,7 +30,13 @@ pub fn run(root: &Path) -> Result<()> {
         std::fs::create_dir_all(&corpus).context("cannot create the corpus folder")?;
         host::say(&format!("fuzz: {name} for {SECONDS_EACH} s"));
         let mut fuzz = Command::new(target.join(triple()?).join("release").join(&name));
-        fuzz.arg(&corpus).current_dir(&target).args([
+        fuzz.arg(&corpus);
+        // Inputs to begin with, where a target would take long to find their form.
+        let seeds = folder.join("seeds").join(&name);
+        if seeds.is_dir() {
+            fuzz.arg(seeds);
+        }
+        fuzz.current_dir(&target).args([
             format!("-max_total_time={SECONDS_EACH}"),
             format!("-rss_limit_mb={MEMORY_MIB}"),
             // The same inputs in every run of one build: a check that is red is red for a reason.
