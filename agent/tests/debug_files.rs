@@ -241,6 +241,62 @@ fn mini_debug_information_names_functions() {
     place.is_named(&INLINED, "by build id");
 }
 
+/// A program built so that its functions are described in a `.dwo` file.
+fn split_place(options: &[&str]) -> Place {
+    // The compiler writes where the file lies, as its own folder is called: so it is the root's too.
+    let place = Place::new(&[&["-gsplit-dwarf"], options].concat());
+    let inside = place.at("root").join(place.dir.path().strip_prefix("/").unwrap());
+    fs::create_dir_all(&inside).unwrap();
+    for entry in fs::read_dir(place.dir.path()).unwrap().flatten() {
+        if entry.path().extension().is_some_and(|ending| ending == "dwo") {
+            fs::copy(entry.path(), inside.join(entry.file_name())).unwrap();
+        }
+    }
+    // What the debug information of the binary names is not in the stripped one.
+    fs::copy(place.at("full"), place.program()).unwrap();
+    place
+}
+
+#[test]
+fn split_debug_information_is_found() {
+    for options in [&["-gdwarf-5"][..], &["-gdwarf-4"], &["-gdwarf-5", "-gz"]] {
+        let place = split_place(options);
+        let counters = place.is_named(&INLINED, &format!("{options:?}"));
+        assert_eq!(counters.split_unreadable, 0);
+        // A package beside the binary does as well.
+        let dwp = place.at("root/opt/burn.dwp");
+        let mut packer = Command::new("dwp");
+        packer.current_dir(place.dir.path()).args(["-e", "full", "-o"]).arg(&dwp);
+        let Ok(true) = packed_ok(&mut packer) else { continue };
+        fs::remove_dir_all(place.at("root/tmp")).unwrap();
+        let counters = place.is_named(&INLINED, &format!("{options:?} as a package"));
+        assert_eq!(counters.split_unreadable, 0);
+    }
+}
+
+/// Whether the packer ran and knew the format; older ones know no DWARF 5.
+fn packed_ok(command: &mut Command) -> std::io::Result<bool> {
+    command.output().map(|output| output.status.success())
+}
+
+#[test]
+fn split_debug_information_of_another_build_is_counted() {
+    let place = split_place(&[]);
+    let other = split_place(&["-DOTHER=1", "-O1"]);
+    let dwo = |place: &Place| {
+        let dir = fs::read_dir(place.dir.path()).unwrap().flatten().map(|entry| entry.path());
+        dir.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "dwo")).unwrap()
+    };
+    let inside = place.at("root").join(dwo(&place).strip_prefix("/").unwrap());
+    fs::copy(dwo(&other), &inside).unwrap();
+    let counters = place.is_named(&["outer_work"], "by its symbol");
+    assert_eq!(counters.split_unreadable, 1, "another id");
+    fs::write(&inside, b"no ELF file").unwrap();
+    assert_eq!(place.is_named(&["outer_work"], "by its symbol").split_unreadable, 1);
+    fs::remove_file(&inside).unwrap();
+    assert_eq!(place.is_named(&["outer_work"], "by its symbol").split_unreadable, 1);
+}
+
 #[test]
 fn a_stripped_go_program_names_its_functions() {
     let dir = tempfile::tempdir().unwrap();

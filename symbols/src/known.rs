@@ -9,6 +9,7 @@ use crate::go::{GoTable, GoTableError};
 use crate::minidebug::{PACKED_BYTES_MAX, unpack};
 use crate::protocol::{Refusal, Request, Role, Trouble};
 use crate::search::Search;
+use crate::split::Split;
 use crate::symtab::SymTable;
 
 /// An image whose files are the build that they are said to be.
@@ -18,6 +19,8 @@ pub(crate) struct Known {
     pub debug: Option<File>,
     /// Its symbols, where blazesym cannot read them.
     pub symbols: Option<SymTable>,
+    /// What lies in `.dwo` files or a package.
+    pub split: Option<Split>,
     /// Go's function table.
     pub go: Option<GoTable>,
     /// The address ranges of its code.
@@ -58,7 +61,7 @@ impl Known {
             return Err(Refusal::OtherBuild);
         }
         let code = code_sections(&image);
-        let mut known = Self { image, debug: None, symbols: None, go: None, code };
+        let mut known = Self { image, debug: None, symbols: None, split: None, go: None, code };
         let length = known.image.metadata().map_or(0, |metadata| metadata.len());
         let sections = named_sections(&known.image, length).unwrap_or_default();
         let has = |name: &str| sections.iter().any(|section| section.name == name);
@@ -72,6 +75,10 @@ impl Known {
         let packed = sections.iter().find(|section| section.name == ".gnu_debugdata");
         if let Some(packed) = packed.filter(|_| !has(".symtab")) {
             known.unpack(packed, request.debug_info, trouble);
+        }
+        if request.debug_info && has(".debug_addr") {
+            let (roots, path) = (&passed.roots, Path::new(&request.path));
+            known.split = Split::read(&known.image, roots, path, &mut trouble.split_unreadable);
         }
         known.go = match GoTable::of(&known.image, &sections) {
             Ok(table) => Some(table),

@@ -33,6 +33,7 @@ mod protocol;
 mod quarantine;
 mod runner;
 mod search;
+mod split;
 mod symtab;
 mod text;
 mod vdso;

@@ -108,6 +108,16 @@ impl Namer {
 
     /// What debug information says, completed by symbols.
     fn by_debug_info(&self, known: &Known, addresses: &[u64]) -> Vec<Option<Meaning>> {
+        let mut meanings = self.by_debug_file(known, addresses);
+        if let Some(split) = &known.split {
+            for (meaning, &address) in meanings.iter_mut().zip(addresses) {
+                *meaning = split.find(address).or(meaning.take());
+            }
+        }
+        meanings
+    }
+
+    fn by_debug_file(&self, known: &Known, addresses: &[u64]) -> Vec<Option<Meaning>> {
         let with_debug_info = known.debug.as_ref().unwrap_or(&known.image);
         let mut meanings = self.look_up(known, with_debug_info, true, addresses);
         let lacks_a_path = |m: &Option<Meaning>| m.as_ref().is_none_or(Meaning::lacks_a_path);

@@ -8,7 +8,7 @@
 //! [`NAME_BYTES_MAX`].
 //!
 //! Missing: whole paths of inlined functions where the debug information has none (`-gmlt`,
-//! `line-tables-only`), split DWARF, debuginfod, the kernel's own debug information.
+//! `line-tables-only`), debuginfod, the kernel's own debug information.
 
 mod background;
 mod cache;
