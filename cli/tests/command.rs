@@ -49,10 +49,14 @@ fn memory() -> Memory {
 
 /// Starts a server and gives its address.
 async fn serve() -> String {
+    serve_parts(memory()).await
+}
+
+async fn serve_parts(memory: Memory) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let config = HttpConfig { allowed: AllowedHosts::new(address, &[]), ..HttpConfig::default() };
-    let router = router(Arc::new(memory()), &config);
+    let router = router(Arc::new(memory), &config);
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
 }
@@ -163,4 +167,67 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         errors.contains("cannot reach http://127.0.0.1:1/") && errors.contains("stoker up"),
         "{errors}"
     );
+}
+
+/// Two versions on six hosts each, on which `hot` costs `cost` thousandths more in the new one.
+fn versions(cost: u64) -> Memory {
+    let frame = |function: &str| Frame::Interpreted {
+        runtime: "test".into(),
+        module: "app".into(),
+        function: function.into(),
+        line: 0,
+    };
+    let mut part = MemoryPart::default();
+    let at = (UnixNanos(START * 1_000_000_000), &ProfileType::cpu());
+    for host in 0..12u64 {
+        let is_new = host >= 6;
+        let (name, version) = (format!("web-{host}"), if is_new { "2" } else { "1" });
+        let labels = LabelSet::new([("host", name.as_str()), ("version", version)]);
+        let labels = (&labels, &LabelSet::default());
+        let more = if is_new { 1000 + cost } else { 1000 };
+        for (function, samples) in [("hot", 3000 * more / 1000), ("idle", 7000), ("rest", 5000)] {
+            let samples = samples + host * 7919 % 41;
+            let value = (samples * 10_000_000, samples);
+            part.add(at, labels, &[frame("main"), frame(function)], value);
+        }
+    }
+    Memory(MemoryParts { parts: vec![part], ..MemoryParts::default() })
+}
+
+#[tokio::test]
+async fn hosts_of_two_selectors_are_replicates_and_a_gate_decides() {
+    let sides =
+        ["cpu{version=\"1\"}@1760000000..1760000010", "cpu{version=\"2\"}@1760000000..1760000010"];
+    for (cost, code) in [(300, 1), (0, 0)] {
+        let server = serve_parts(versions(cost)).await;
+        let arguments = ["diff", sides[0], sides[1], "--json", "--fail-on", "function > 2%"];
+        let output = stoker(&server, &arguments).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&answer["base"]["replicates"], &answer["by"]), (&6.into(), &"function".into()));
+        let found = answer["findings"].as_array().unwrap();
+        let names: Vec<_> = found.iter().map(|found| found["name"].as_str().unwrap()).collect();
+        assert_eq!(names, if cost > 0 { vec!["hot"] } else { vec![] }, "{answer:#}");
+        // The API says the same to whoever asks it without the command.
+        let asked = [
+            ("base", "cpu{version=\"1\"}"),
+            ("new", "cpu{version=\"2\"}"),
+            ("from", "1760000000"),
+            ("until", "1760000010"),
+            ("gate", "function > 2%"),
+            ("limit", "30"),
+        ];
+        let api = format!("{server}/api/v1/diff");
+        let response = reqwest::Client::new().get(api).query(&asked).send().await.unwrap();
+        let direct: serde_json::Value =
+            serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert_eq!(direct, answer);
+    }
+    let server = serve_parts(versions(0)).await;
+    let twice = refused(&server, &["diff", sides[0], "cpu@1760000000..1760000010"]).await;
+    assert!(twice.contains("select the same data"), "{twice}");
+    let empty = "cpu{version=\"1\"}@1750000000..1750000010";
+    let nothing = refused(&server, &["diff", sides[0], empty]).await;
+    assert!(nothing.contains("no samples") || nothing.contains("version"), "{nothing}");
 }
