@@ -261,6 +261,14 @@ fn signal_frames_and_states_without_a_rule() {
 }
 
 #[test]
+fn a_register_after_an_expression_goes_on_with_the_offset_of_before() {
+    let mut frames = Frames::eh_frame();
+    frames.fde(TEXT, 16, &[0x0e, 56, 0x41, 0x0f, 3, 0x77, 8, 0x06, 0x41, 0x0d, 7]);
+    let told = rules_at(&of(frames), &[0, 1, 2]);
+    assert_eq!(told, [16, 17, 16].map(RuleId));
+}
+
+#[test]
 fn debug_frame_tells_what_eh_frame_does_not() {
     let (mut eh, mut debug) = (Frames::eh_frame(), Frames::debug_frame());
     eh.fde(TEXT, 16, &[0x0e, 16]);

@@ -177,17 +177,22 @@ impl<'c, 'a> Machine<'c, 'a> {
 
     fn cfa(&self, instruction: CallFrameInstruction<usize>) -> Result<Cfa, Lost> {
         use CallFrameInstruction as I;
-        let (register, offset) = match (instruction, self.state.cfa) {
-            (I::DefCfaExpression { expression }, _) => return Ok(Cfa::Expression(expression)),
-            (I::DefCfa { register, offset }, _)
-            | (I::DefCfaOffset { offset }, Cfa::Register(register, _)) => {
-                (register, signed(offset)?)
+        let before = match self.state.cfa {
+            Cfa::Unset => None,
+            Cfa::Register(register, offset) => Some((register, offset)),
+            Cfa::Expression(_, before) => before,
+        };
+        let (register, offset) = match (instruction, before) {
+            (I::DefCfaExpression { expression }, _) => {
+                return Ok(Cfa::Expression(expression, before));
             }
+            (I::DefCfa { register, offset }, _)
+            | (I::DefCfaOffset { offset }, Some((register, _))) => (register, signed(offset)?),
             (I::DefCfaSf { register, factored_offset }, _)
-            | (I::DefCfaOffsetSf { factored_offset }, Cfa::Register(register, _)) => {
+            | (I::DefCfaOffsetSf { factored_offset }, Some((register, _))) => {
                 (register, self.factored(factored_offset)?)
             }
-            (I::DefCfaRegister { register }, Cfa::Register(_, offset)) => (register, offset),
+            (I::DefCfaRegister { register }, Some((_, offset))) => (register, offset),
             _ => return Err(Lost),
         };
         Ok(Cfa::Register(register, offset))

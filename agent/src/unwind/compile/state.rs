@@ -13,7 +13,9 @@ use super::report::Unsupported;
 pub(super) enum Cfa {
     Unset,
     Register(Register, i64),
-    Expression(UnwindExpression<usize>),
+    /// And the register and offset of before, which an instruction that changes one of them goes on
+    /// with. DWARF leaves that open; the C library's unwinder and binutils do so.
+    Expression(UnwindExpression<usize>, Option<(Register, i64)>),
 }
 
 /// Where a register of the caller is told to be.
@@ -84,7 +86,7 @@ impl State {
             Cfa::Register(register, offset) => {
                 (Some(Value::Register(register, offset)), &mut counts.cfa_register)
             }
-            Cfa::Expression(expression) => {
+            Cfa::Expression(expression, _) => {
                 let bytes = expression.get(section).ok();
                 let value = bytes.and_then(|bytes| expression::value(bytes, None));
                 (value, &mut counts.cfa_expression)
