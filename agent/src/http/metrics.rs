@@ -10,31 +10,31 @@ use crate::ship::ShipSnapshot;
 
 /// Metrics as text.
 #[derive(Default)]
-struct Text(String);
+pub(super) struct Text(String);
 
 impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP stoker_agent_{name} {help}");
         let _ = writeln!(self.0, "# TYPE stoker_agent_{name} {kind}");
     }
 
-    fn value(&mut self, name: &str, labels: &str, value: impl Display) {
+    pub(super) fn value(&mut self, name: &str, labels: &str, value: impl Display) {
         let _ = writeln!(self.0, "stoker_agent_{name}{labels} {value}");
     }
 
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "counter", help);
         self.value(name, "", value);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "gauge", help);
         self.value(name, "", value);
     }
 
     /// One counter with one label and its values.
-    fn counters(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
+    pub(super) fn counters(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
         self.head(name, "counter", help);
         self.by_label(name, label, values);
     }
@@ -61,7 +61,7 @@ pub(super) fn text(status: &AgentStatus, shipped: &ShipSnapshot, waiting: (usize
     sampling(&mut text, status);
     guard(&mut text, status);
     process(&mut text, status);
-    symbolize(&mut text, status);
+    super::names::symbolize(&mut text, status);
     ship(&mut text, shipped, waiting);
     text.0
 }
@@ -214,50 +214,6 @@ fn process(text: &mut Text, status: &AgentStatus) {
     text.counter("binaries_cleared_total", help, binaries.cleared);
     let help = "Times that the kernel's images were read again";
     text.counter("kernel_rereads_total", help, counters.kernel.rereads);
-}
-
-fn symbolize(text: &mut Text, status: &AgentStatus) {
-    let counters = &status.symbolize;
-    let values = [
-        ("asked", counters.frames_asked),
-        ("named", counters.frames_named),
-        ("nameless", counters.frames_nameless),
-        ("given back", counters.frames_given_back),
-        ("cached", counters.frames_cached),
-        ("without file", counters.frames_without_file),
-        ("quarantined", counters.frames_quarantined),
-    ];
-    text.counters("names_total", "Frames on their way to a name", "result", &values);
-    let values = [
-        ("started", counters.workers_started),
-        ("start failed", counters.worker_start_failures),
-        ("died", counters.worker_deaths),
-        ("timed out", counters.worker_timeouts),
-    ];
-    text.counters("workers_total", "Symbolize workers by what became of them", "event", &values);
-    let help = "Requests that the worker refused";
-    text.counter("worker_refusals_total", help, counters.requests_refused);
-    let help = "Files that killed or hung a worker twice and are left alone";
-    text.counter("quarantined_total", help, counters.images_quarantined);
-    let values = [
-        ("debug file", counters.debug_files_refused),
-        ("gnu_debugdata", counters.debugdata_unreadable),
-        ("go table", counters.go_tables_unreadable),
-        ("split dwarf", counters.split_unreadable),
-    ];
-    let help = "Sources of names that were left out: another build, damaged, unknown or too large";
-    text.counters("name_sources_refused_total", help, "source", &values);
-    let help = "Frames of the files with the most frames that have no name, since the start";
-    text.head("file_frames", "gauge", help);
-    for file in &status.nameless_files {
-        let module = file.module.replace('\\', "\\\\").replace('"', "\\\"");
-        for (result, frames) in [("named", file.named), ("nameless", file.nameless)] {
-            let build_id = &file.build_id;
-            let labels =
-                format!("{{file=\"{module}\",build_id=\"{build_id}\",result=\"{result}\"}}");
-            text.value("file_frames", &labels, frames);
-        }
-    }
 }
 
 fn ship(text: &mut Text, shipped: &ShipSnapshot, (batches, bytes): (usize, u64)) {

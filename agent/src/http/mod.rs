@@ -4,6 +4,7 @@
 //! answers from what the sampling thread publishes each second and never waits for it.
 
 mod metrics;
+mod names;
 mod pprof;
 mod profile;
 

@@ -1,0 +1,48 @@
+//! `/metrics` of naming: what became of frames, workers and sources of names.
+
+use super::metrics::Text;
+use crate::run::AgentStatus;
+
+pub(super) fn symbolize(text: &mut Text, status: &AgentStatus) {
+    let counters = &status.symbolize;
+    let values = [
+        ("asked", counters.frames_asked),
+        ("named", counters.frames_named),
+        ("nameless", counters.frames_nameless),
+        ("given back", counters.frames_given_back),
+        ("cached", counters.frames_cached),
+        ("without file", counters.frames_without_file),
+        ("quarantined", counters.frames_quarantined),
+    ];
+    text.counters("names_total", "Frames on their way to a name", "result", &values);
+    let values = [
+        ("started", counters.workers_started),
+        ("start failed", counters.worker_start_failures),
+        ("died", counters.worker_deaths),
+        ("timed out", counters.worker_timeouts),
+    ];
+    text.counters("workers_total", "Symbolize workers by what became of them", "event", &values);
+    let help = "Requests that the worker refused";
+    text.counter("worker_refusals_total", help, counters.requests_refused);
+    let help = "Files that killed or hung a worker twice and are left alone";
+    text.counter("quarantined_total", help, counters.images_quarantined);
+    let values = [
+        ("debug file", counters.debug_files_refused),
+        ("gnu_debugdata", counters.debugdata_unreadable),
+        ("go table", counters.go_tables_unreadable),
+        ("split dwarf", counters.split_unreadable),
+    ];
+    let help = "Sources of names that were left out: another build, damaged, unknown or too large";
+    text.counters("name_sources_refused_total", help, "source", &values);
+    let help = "Frames of the files with the most frames that have no name, since the start";
+    text.head("file_frames", "gauge", help);
+    for file in &status.nameless_files {
+        let module = file.module.replace('\\', "\\\\").replace('"', "\\\"");
+        for (result, frames) in [("named", file.named), ("nameless", file.nameless)] {
+            let build_id = &file.build_id;
+            let labels =
+                format!("{{file=\"{module}\",build_id=\"{build_id}\",result=\"{result}\"}}");
+            text.value("file_frames", &labels, frames);
+        }
+    }
+}
