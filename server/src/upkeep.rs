@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::store::{CheckReport, StoreError, check, repair};
+use crate::store::{CheckReport, HeldBytes, StoreError, check, repair};
 
 /// Exit code where something is wrong (check) or rows are lost (repair).
 const NOT_FINE: u8 = 1;
@@ -55,8 +55,14 @@ fn print(report: &CheckReport, json: bool, verdict: &str) -> anyhow::Result<()> 
         writeln!(out, "{}", serde_json::to_string_pretty(report)?)?;
         return Ok(());
     }
-    let CheckReport { segments, logs, rows, bytes, problems, known_losses } = report;
+    let CheckReport { segments, logs, rows, bytes, problems, known_losses, nodes, held } = report;
     writeln!(out, "{segments} segments and {logs} logs, {bytes} bytes, {rows} sound rows.")?;
+    let HeldBytes { names, stacks, rows, facts } = held;
+    writeln!(
+        out,
+        "Segments hold {rows} bytes of rows, {stacks} of stacks ({nodes} nodes), {names} of names, \
+         {facts} of host facts."
+    )?;
     for problem in problems {
         let weight = if problem.loses_rows { "LOST ROWS" } else { "harmless" };
         writeln!(out, "{}: {} ({weight})", problem.file, problem.what)?;

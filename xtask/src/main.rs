@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod browser;
+mod crash;
 mod ebpf;
 mod fuzz;
 mod golden;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Args),
     /// Measure, and append a line to benches/history/
     Bench,
+    /// Kill the server under load a thousand times, and run thousands of lives on the simulated disk
+    Crash(crash::Args),
     /// Build the viewer into web/dist, from where the server embeds it
     Web,
     /// Renew golden outputs
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench => bench::run(),
+        Command::Crash(args) => crash::run(&args),
         Command::Web => host::root().and_then(|root| web::build(&root).map(drop)),
         Command::Golden => golden::run(),
         Command::Ebpf(args) => ebpf::run(&args),

@@ -89,13 +89,15 @@ impl Parts for MemoryParts {
         profile_type: Option<&ProfileType>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        for part in &self.parts {
+        for (dictionary_id, part) in (0..).zip(&self.parts) {
             let of_type = |w: &&WindowRows| profile_type.is_none_or(|t| *t == w.profile_type);
             let windows = part.windows.iter().filter(|w| range.holds(w.window));
             let windows: Vec<WindowRows> = windows.filter(of_type).cloned().collect();
             let facts = part.facts.iter().filter(|f| range.holds(f.window));
             let facts: Vec<WindowFacts> = facts.cloned().collect();
-            let view = PartView { dictionary: &part.dictionary, windows: &windows, facts: &facts };
+            let (windows, facts) = (&windows[..], &facts[..]);
+            let dictionary = &part.dictionary;
+            let view = PartView { dictionary, dictionary_id, windows, facts };
             if visit(view).is_break() {
                 break;
             }

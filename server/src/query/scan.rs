@@ -37,10 +37,10 @@ pub struct ScanStats {
 
 /// What is done with selected rows.
 pub(super) trait Sink {
-    /// A part begins: nothing that was remembered of the last dictionary holds.
+    /// Another dictionary begins: nothing that was remembered of the last one holds.
     fn enter(&mut self, _dictionary: &Dictionary) {}
 
-    /// Sorts a pair of series and attributes, once per part; rows of the pair come with the number.
+    /// Sorts a pair of series and attributes, once per dictionary; rows of the pair come with the number.
     fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError>;
 
     /// Takes a row.
@@ -65,6 +65,8 @@ pub(super) fn scan(
         engine,
         query,
         stats: ScanStats::default(),
+        dictionary_id: None,
+        pairs: Pairs::default(),
         series: FxHashSet::default(),
         names: BTreeSet::new(),
     };
@@ -99,6 +101,9 @@ struct Scan<'a> {
     engine: Engine<'a>,
     query: &'a Query,
     stats: ScanStats,
+    /// The dictionary of the last part, and what is known of its pairs.
+    dictionary_id: Option<u64>,
+    pairs: Pairs,
     series: FxHashSet<LabelSet>,
     /// Names of labels and attributes of all rows that were read.
     names: BTreeSet<Arc<str>>,
@@ -108,8 +113,12 @@ impl Scan<'_> {
     fn part(&mut self, part: PartView<'_>, sink: &mut dyn Sink) -> Result<(), QueryError> {
         self.engine.progress.check()?;
         self.facts(part.facts, sink);
-        sink.enter(part.dictionary);
-        let mut pairs = Pairs::default();
+        if self.dictionary_id != Some(part.dictionary_id) {
+            self.dictionary_id = Some(part.dictionary_id);
+            sink.enter(part.dictionary);
+            self.pairs = Pairs::default();
+        }
+        let mut pairs = std::mem::take(&mut self.pairs);
         for window in part.windows {
             let wanted = self.query.selector.profile_type.as_ref();
             if !self.query.range.holds(window.window)
@@ -128,6 +137,7 @@ impl Scan<'_> {
                 sink.check()?;
             }
         }
+        self.pairs = pairs;
         Ok(())
     }
 

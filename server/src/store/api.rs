@@ -120,12 +120,13 @@ impl TimeRange {
 }
 
 /// One part of the answer to [`Store::visit`](super::Store::visit): rows and facts over a
-/// dictionary. Calls that follow one another may share a dictionary (a segment of several blocks);
-/// it is then at the same address.
+/// dictionary. Calls that follow one another may share a dictionary (a segment of several blocks).
 #[derive(Debug, Clone, Copy)]
 pub struct PartView<'a> {
     /// What rows refer to.
     pub dictionary: &'a Dictionary,
+    /// Tells dictionaries apart: within one visit, equal numbers are one dictionary.
+    pub dictionary_id: u64,
     /// In order of profile type, then window.
     pub windows: &'a [WindowRows],
     /// In order of window.

@@ -20,8 +20,9 @@ use super::handle::Store;
 use super::log::replay;
 use super::losses::Loss;
 use super::merge::Merge;
+use super::messages::Footer;
 use super::open::id_of;
-use super::segment::Segment;
+use super::segment::{BlockKind, Segment};
 use super::shared::Shared;
 use super::tenant::Tenant;
 
@@ -36,10 +37,45 @@ pub struct CheckReport {
     pub rows: u64,
     /// Bytes of all that was read.
     pub bytes: u64,
+    /// Distinct stack nodes of each segment, summed.
+    pub nodes: u64,
+    /// Bytes of segments by what they hold.
+    pub held: HeldBytes,
     /// What is wrong.
     pub problems: Vec<Problem>,
     /// What was lost before and noted: answers speak of it until the notes are removed.
     pub known_losses: Vec<String>,
+}
+
+/// Bytes of segments' blocks.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct HeldBytes {
+    /// Strings, frames, definitions, label sets.
+    pub names: u64,
+    /// Nodes.
+    pub stacks: u64,
+    /// Rows.
+    pub rows: u64,
+    /// What hosts said of their time.
+    pub facts: u64,
+}
+
+impl CheckReport {
+    fn blocks(&mut self, footer: &Footer) {
+        for block in &footer.blocks {
+            let held = match block.kind {
+                kind if kind == BlockKind::Names.code() => &mut self.held.names,
+                kind if kind == BlockKind::Facts.code() => &mut self.held.facts,
+                kind if kind == BlockKind::Stacks.code() => {
+                    self.nodes += block.rows;
+                    &mut self.held.stacks
+                }
+                kind if kind == BlockKind::WireStacks.code() => &mut self.held.stacks,
+                _ => &mut self.held.rows,
+            };
+            *held += block.length;
+        }
+    }
 }
 
 /// Something that is wrong.
@@ -118,6 +154,7 @@ fn check_segments(
         counts
     });
     for segment in &segments {
+        report.blocks(&segment.footer);
         match segment.verify(blobs) {
             Ok(()) => report.rows += segment.footer.rows,
             Err(error) => report.problem(segment.name(), error, true),
@@ -210,6 +247,7 @@ pub async fn repair(dir: &Path) -> Result<CheckReport, StoreError> {
     let after = check(dir)?;
     (report.segments, report.logs) = (after.segments, after.logs);
     (report.rows, report.bytes) = (after.rows, after.bytes);
+    (report.nodes, report.held) = (after.nodes, after.held);
     Ok(report)
 }
 

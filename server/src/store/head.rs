@@ -203,13 +203,14 @@ impl Head {
         let wanted = all.filter(|run| profile_type.is_none_or(|t| run[0].profile_type == *t));
         let parts: Vec<&[WindowRows]> =
             wanted.map(|run| windows_in(run, range)).filter(|part| !part.is_empty()).collect();
+        let dictionary_id = self.log;
         self.with_dictionary(|dictionary| {
             let first = parts.first().copied().unwrap_or_default();
             if !(first.is_empty() && facts.is_empty()) {
-                visit(PartView { dictionary, windows: first, facts })?;
+                visit(PartView { dictionary, dictionary_id, windows: first, facts })?;
             }
             for windows in parts.iter().skip(1) {
-                visit(PartView { dictionary, windows, facts: &[] })?;
+                visit(PartView { dictionary, dictionary_id, windows, facts: &[] })?;
             }
             std::ops::ControlFlow::Continue(())
         })

@@ -14,8 +14,12 @@ use super::shared::{Shared, count, now};
 
 /// Works until the sender is gone.
 pub fn run(shared: &Shared, stop: &Receiver<()>) {
+    // The first time soon: a server that was away has something to catch up with.
+    let mut wait = shared.config.maintain_every / 10;
     loop {
-        match stop.recv_timeout(shared.config.maintain_every) {
+        let waited = stop.recv_timeout(wait);
+        wait = shared.config.maintain_every;
+        match waited {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
         }

@@ -51,7 +51,7 @@ pub use append::InLine;
 pub use blobs::{Blobs, LocalBlobs};
 pub use catalogue::{Added, Catalogue, Change, Entry};
 pub use catalogue_sled::SledCatalogue;
-pub use check::{CheckReport, Problem, check, repair};
+pub use check::{CheckReport, HeldBytes, Problem, check, repair};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::StoreError;
 pub use folder::FOLDER_FORMAT;

@@ -157,7 +157,7 @@ impl Segment {
             return failure.map_or(Ok(ControlFlow::Continue(())), Err);
         }
         let held = self.dictionary(blobs, cache)?;
-        let dictionary = held.get();
+        let (dictionary, dictionary_id) = (held.get(), self.id());
         let mut series = Series { dictionary, wanted: wanted.series, known: Vec::new() };
         for (at, entry) in rows {
             if !series.may_be_in(entry) {
@@ -174,12 +174,12 @@ impl Segment {
             if windows.is_empty() {
                 continue;
             }
-            if visit(PartView { dictionary, windows, facts }).is_break() {
+            if visit(PartView { dictionary, dictionary_id, windows, facts }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             facts = &[];
         }
-        let rest = PartView { dictionary, windows: &[], facts };
+        let rest = PartView { dictionary, dictionary_id, windows: &[], facts };
         let flow = if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) };
         failure.map_or(Ok(flow), Err)
     }
