@@ -1,5 +1,6 @@
 //! Where functions come from: read off their names and source files.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// Where a function comes from, the same for every binary that links it.
@@ -31,6 +32,17 @@ enum Language {
     Rust,
     Go,
     Other,
+}
+
+/// As people read it: the package, library or `[kernel]`, and one word for a main executable's own code.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Package(name) | Self::Library(name) => name,
+            Self::Executable => "exe",
+            Self::Kernel => "[kernel]",
+        })
+    }
 }
 
 impl Origin {

@@ -13,6 +13,13 @@ impl CostHistogram {
         Self { buckets }
     }
 
+    /// The samples since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let pairs = self.buckets.iter().zip(&earlier.buckets);
+        Self { buckets: pairs.map(|(now, before)| now.saturating_sub(*before)).collect() }
+    }
+
     /// Number of samples.
     #[must_use]
     pub fn samples(&self) -> u64 {

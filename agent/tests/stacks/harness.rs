@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stoker_agent::kernel::{KernelEvent, Sampler, SamplerConfig, Target, preflight};
+use stoker_agent::kernel::{CostHistogram, KernelEvent, Sampler, SamplerConfig, Target, preflight};
 use stoker_agent::process::ProcessTable;
 use stoker_agent::run::{Unwinding, process_event};
 use stoker_unwind::Outcome;
@@ -87,6 +87,11 @@ impl Run {
             }
         });
         unwinding.exchange(processes, sampler.unwind_maps());
+    }
+
+    /// Time that samples cost so far, in a measuring build.
+    pub fn cost(&self) -> Option<CostHistogram> {
+        self.sampler.cost().unwrap()
     }
 
     pub fn stop(&mut self) {

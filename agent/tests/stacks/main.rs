@@ -7,6 +7,7 @@
     reason = "a test may fail by panic, and shows numbers"
 )]
 
+mod cost;
 mod harness;
 mod symbols;
 

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use stoker_dag::{Frame, ModuleMap, NodeIx, Profile, normalise};
+use stoker_dag::{
+    Frame, Function, Location, Module, ModuleMap, NodeIx, Origin, Profile, normalise,
+};
 
 use crate::naming::Naming;
 
@@ -71,6 +73,17 @@ impl Aligner {
         }
     }
 
+    /// The key of what a location of a frame stands for.
+    fn function(&mut self, location: &Location, home: &Home<'_>) -> KeyIx {
+        match (self.by, home.module) {
+            (CompareBy::Function, Some(module)) => {
+                let Function { origin, name } = Function::of(location, module);
+                self.table.key(Key { name: name.to_string(), module: origin.to_string() })
+            }
+            _ => self.key(&location.function, &home.name),
+        }
+    }
+
     fn key(&mut self, name: &str, module: &str) -> KeyIx {
         let key = match self.by {
             CompareBy::Function => {
@@ -98,15 +111,17 @@ impl FrameKeys {
         let mut all = Self { keys: Vec::new(), ranges: Vec::with_capacity(profile.frames.len()) };
         for (id, frame) in profile.frames.iter() {
             let start = all.keys.len();
-            let module = origin(&naming, frame, modules);
+            let home = Home::of(&naming, frame, modules);
             let locations = profile.definitions.get(&id).map_or(&[][..], |found| &found.locations);
             let bare = Naming::fallback(frame);
             for location in locations {
-                let name = if location.function.is_empty() { &*bare } else { &*location.function };
-                all.keys.push(aligner.key(name, &module));
+                all.keys.push(match location.function.is_empty() {
+                    true => aligner.key(&bare, &home.name),
+                    false => aligner.function(location, &home),
+                });
             }
             if locations.is_empty() {
-                all.keys.push(aligner.key(&bare, &module));
+                all.keys.push(aligner.key(&bare, &home.name));
             }
             all.ranges.push(start..all.keys.len());
         }
@@ -118,15 +133,22 @@ impl FrameKeys {
     }
 }
 
-/// Where a function comes from, the same in every build. A main executable's own functions are one
-/// origin, so that a binary may be called otherwise on the two sides.
-fn origin(naming: &Naming<'_>, frame: &Frame, modules: &ModuleMap) -> String {
-    let module = frame.build_id().and_then(|build| modules.get(build));
-    match module {
-        Some(module) if module.main_executable => MAIN_EXECUTABLE.to_owned(),
-        _ => naming.module(frame).into_owned(),
-    }
+/// Where a frame lies.
+struct Home<'a> {
+    /// What is known of its binary, if it lies in one.
+    module: Option<&'a Module>,
+    /// The module's name. A main executable has one name for all, so that a binary may be called
+    /// otherwise on the two sides.
+    name: String,
 }
 
-/// The origin of what a main executable does not take from a library.
-const MAIN_EXECUTABLE: &str = "exe";
+impl<'a> Home<'a> {
+    fn of(naming: &Naming<'_>, frame: &Frame, modules: &'a ModuleMap) -> Self {
+        let module = frame.build_id().and_then(|build| modules.get(build));
+        let name = match module {
+            Some(module) if module.main_executable => Origin::Executable.to_string(),
+            _ => naming.module(frame).into_owned(),
+        };
+        Self { module, name }
+    }
+}
