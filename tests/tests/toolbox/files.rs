@@ -196,15 +196,3 @@ fn tables_follow_the_width_that_they_are_given() {
     assert!(printed.lines().all(|line| line.chars().count() <= 60), "{printed}");
     assert!(done(&mut stoker(&["top", text(&a)])).0.contains(name));
 }
-
-/// Two samples of a clock in nanoseconds, as `perf script` prints them.
-const PERF_SCRIPT: &str = "\
-app 10/10 1.000000:   10101010 cpu-clock:
-	    4005d0 hot+0x10 (/usr/bin/app)
-	    400500 main+0x20 (/usr/bin/app)
-
-app 10/10 1.010101:   10101010 cpu-clock:
-	    4005d0 hot+0x10 (/usr/bin/app)
-	    400500 main+0x20 (/usr/bin/app)
-
-";
