@@ -4,12 +4,14 @@
 //! Promises, each held by a test: the total of a tree is the sum of the profile's values, to the
 //! unit; the self values of a table sum to the total; a function that calls itself counts once per
 //! sample; a profile differs from itself by nothing; of comparisons in which nothing changed at most
-//! 1 % report anything. Nothing here does I/O. Capacity arithmetic will live here too.
+//! 1 % report anything. Nothing here does I/O.
 
 #![forbid(unsafe_code)]
 
+pub mod capacity;
 pub mod compare;
 mod expand;
+mod functions;
 pub mod gate;
 mod merged;
 mod naming;
@@ -21,6 +23,7 @@ mod top;
 mod visible;
 
 pub use expand::call_tree;
+pub use functions::{FunctionName, function_names};
 pub use merged::{Merged, merged};
 pub use naming::{LABEL_RUNTIME, Naming};
 pub use sandwich::{Sandwich, sandwich};

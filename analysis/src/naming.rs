@@ -12,6 +12,11 @@ const KERNEL: &str = "[kernel]";
 /// module is the label's name.
 pub const LABEL_RUNTIME: &str = "stoker.label";
 
+/// Runtimes of frames that stand for functions whose stacks are no longer kept. In files.
+const NATIVE_FUNCTION: &str = "stoker.function.native";
+const KERNEL_FUNCTION: &str = "stoker.function.kernel";
+const OTHER_FUNCTION: &str = "stoker.function";
+
 /// Names frames by what is known of them now.
 #[derive(Debug, Clone, Copy)]
 pub struct Naming<'a> {
@@ -67,14 +72,29 @@ impl<'a> Naming<'a> {
         }
     }
 
+    /// The runtime of the frame that stands for the function of `frame` where stacks are no longer
+    /// kept: it becomes a box of the same sort.
+    #[must_use]
+    pub fn function_runtime(frame: &Frame) -> &'static str {
+        match Self::kind(frame) {
+            BoxKind::Native => NATIVE_FUNCTION,
+            BoxKind::Kernel => KERNEL_FUNCTION,
+            _ => OTHER_FUNCTION,
+        }
+    }
+
     /// What sort of box the frame becomes.
     #[must_use]
     pub fn kind(frame: &Frame) -> BoxKind {
         match frame {
             Frame::Native { .. } => BoxKind::Native,
             Frame::Kernel { .. } => BoxKind::Kernel,
-            Frame::Interpreted { runtime, .. } if **runtime == *LABEL_RUNTIME => BoxKind::Label,
-            Frame::Interpreted { .. } => BoxKind::Interpreted,
+            Frame::Interpreted { runtime, .. } => match &**runtime {
+                LABEL_RUNTIME => BoxKind::Label,
+                NATIVE_FUNCTION => BoxKind::Native,
+                KERNEL_FUNCTION => BoxKind::Kernel,
+                _ => BoxKind::Interpreted,
+            },
             Frame::Special(_) => BoxKind::Special,
         }
     }

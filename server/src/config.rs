@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::http::HttpConfig;
 use crate::query::{Limits, time};
-use crate::store::StoreConfig;
+use crate::store::{GROUP_LABEL, StoreConfig};
 use crate::symbols::SymbolsConfig;
 
 /// Where the API and the viewer answer unless told otherwise.
@@ -101,8 +102,14 @@ pub struct Settings {
     pub concurrent_queries: Option<usize>,
     /// MiB of debug information that are kept: [`SymbolsConfig::max_bytes`].
     pub max_symbols: Option<u64>,
-    /// How long data are kept, as `7d`; `forever` keeps them.
+    /// How long data are kept as they came, as `7d`; `forever` keeps them.
     pub retain_raw: Option<String>,
+    /// How long stacks are kept by the hour, as `90d`; `0` makes no such rollups.
+    pub retain_hourly: Option<String>,
+    /// How long functions are kept by the hour, as `400d`; `0` makes no such tables.
+    pub retain_functions: Option<String>,
+    /// Labels that rollups keep beside the usual ones.
+    pub rollup_labels: Option<Vec<String>>,
     /// Bytes that the folder's logs and segments may take, as `20GiB`.
     pub max_disk: Option<String>,
     /// What is logged, as `info` or `stoker_server=debug,info`.
@@ -182,6 +189,9 @@ impl Settings {
             concurrent_queries: self.concurrent_queries.or(weaker.concurrent_queries),
             max_symbols: self.max_symbols.or(weaker.max_symbols),
             retain_raw: self.retain_raw.or(weaker.retain_raw),
+            retain_hourly: self.retain_hourly.or(weaker.retain_hourly),
+            retain_functions: self.retain_functions.or(weaker.retain_functions),
+            rollup_labels: self.rollup_labels.or(weaker.rollup_labels),
             max_disk: self.max_disk.or(weaker.max_disk),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
@@ -207,6 +217,15 @@ impl Settings {
             let forever = text.trim() == "forever";
             store.retain_raw = if forever { None } else { Some(positive("retain_raw", text)?) };
         }
+        if let Some(text) = &self.retain_hourly {
+            store.retain_hourly = retention("retain_hourly", text)?;
+        }
+        if let Some(text) = &self.retain_functions {
+            store.retain_functions = retention("retain_functions", text)?;
+        }
+        if let Some(labels) = &self.rollup_labels {
+            store.rollup_labels = rollup_labels(labels)?;
+        }
         if let Some(text) = &self.max_disk {
             store.max_disk = Some(bytes("max_disk", text)?);
         }
@@ -230,6 +249,32 @@ fn positive(setting: &'static str, text: &str) -> Result<Duration, ConfigError> 
     match duration.is_zero() {
         true => Err(wrong("it must be more than 0".into(), "write it like 30s or 7d".into())),
         false => Ok(duration),
+    }
+}
+
+/// How long a rollup is kept; zero is never.
+fn retention(setting: &'static str, text: &str) -> Result<Option<Duration>, ConfigError> {
+    match text.trim() {
+        "forever" => Ok(None),
+        "0" => Ok(Some(Duration::ZERO)),
+        text => positive(setting, text).map(Some),
+    }
+}
+
+/// The most labels that rollups may keep beside the usual ones.
+const MAX_ROLLUP_LABELS: usize = 16;
+
+fn rollup_labels(labels: &[String]) -> Result<Vec<Arc<str>>, ConfigError> {
+    let wrong = |message: String| {
+        let hint = "name labels of few values, such as team".to_owned();
+        ConfigError::Value { setting: "rollup_labels", message, hint }
+    };
+    if labels.len() > MAX_ROLLUP_LABELS {
+        return Err(wrong(format!("more than {MAX_ROLLUP_LABELS} labels")));
+    }
+    match labels.iter().find(|label| ["", "host", GROUP_LABEL].contains(&label.trim())) {
+        Some(label) => Err(wrong(format!("{label:?} cannot be kept"))),
+        None => Ok(labels.iter().map(|label| label.trim().into()).collect()),
     }
 }
 
@@ -305,6 +350,23 @@ mod tests {
             ("1d", "99999999999TiB", "max_disk: \"99999999999TiB\" is no number of bytes"),
         ] {
             let error = config(retain, disk).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn rollups_are_read() {
+        let file =
+            "retain_hourly = \"0\"\nretain_functions = \"forever\"\nrollup_labels = [\"team\"]";
+        let store = read(file).unwrap().into_config().unwrap().store;
+        assert_eq!((store.retain_hourly, store.retain_functions), (Some(Duration::ZERO), None));
+        assert_eq!(store.rollup_labels, ["team".into()]);
+        for (text, wanted) in [
+            ("retain_hourly = \"0s\"", "retain_hourly: it must be more than 0"),
+            ("rollup_labels = [\"host\"]", "rollup_labels: \"host\" cannot be kept"),
+            ("rollup_labels = [\"\"]", "rollup_labels: \"\" cannot be kept"),
+        ] {
+            let error = read(text).unwrap().into_config().unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
     }

@@ -49,10 +49,22 @@ struct Args {
     /// were used longest ago. 0 takes none [default: 4096]
     #[arg(long, env = "STOKER_MAX_SYMBOLS", value_name = "MIB")]
     max_symbols: Option<u64>,
-    /// How long profiles are kept; `forever` keeps them until the disk's share is used up
-    /// [default: 7d]
+    /// How long profiles are kept as they came; `forever` keeps them until the disk's share is used
+    /// up [default: 7d]
     #[arg(long, env = "STOKER_RETAIN_RAW", value_name = "DURATION")]
     retain_raw: Option<String>,
+    /// How long stacks are kept by the hour and without hosts, counted from when they were taken;
+    /// 0 for not at all [default: 90d]
+    #[arg(long, env = "STOKER_RETAIN_HOURLY", value_name = "DURATION")]
+    retain_hourly: Option<String>,
+    /// How long functions are kept by the hour, without stacks, counted likewise; 0 for not at all
+    /// [default: 400d]
+    #[arg(long, env = "STOKER_RETAIN_FUNCTIONS", value_name = "DURATION")]
+    retain_functions: Option<String>,
+    /// A label or attribute that is kept by the hour too, beside service_name, version, namespace,
+    /// cpu_model, instance_type, zone and region; may be given more than once
+    #[arg(long, env = "STOKER_ROLLUP_LABELS", value_name = "LABEL", value_delimiter = ',')]
+    rollup_labels: Option<Vec<String>>,
     /// How much disk logs and segments may take, such as 20GiB; the oldest go first
     /// [default: no limit]
     #[arg(long, env = "STOKER_MAX_DISK", value_name = "BYTES")]
@@ -110,6 +122,9 @@ impl Args {
             concurrent_queries: self.concurrent_queries,
             max_symbols: self.max_symbols,
             retain_raw: self.retain_raw,
+            retain_hourly: self.retain_hourly,
+            retain_functions: self.retain_functions,
+            rollup_labels: self.rollup_labels,
             max_disk: self.max_disk,
             log: self.log,
             log_format: self.log_format,

@@ -20,7 +20,7 @@ pub(crate) struct StoreBackend {
 type Read = fn(&StoreMetrics) -> u64;
 
 /// What the store counts, in the order of `docs/operations.md`.
-const METRICS: [(&str, MetricKind, &str, Read); 20] = {
+const METRICS: [(&str, MetricKind, &str, Read); 22] = {
     use MetricKind::{Counter, Gauge};
     [
         ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
@@ -65,7 +65,14 @@ const METRICS: [(&str, MetricKind, &str, Read); 20] = {
             "Segments that were removed: too old, or the disk's share was used up",
             |m| m.segments_expired,
         ),
-        ("store_rows_expired", Counter, "Their rows", |m| m.rows_expired),
+        ("store_rows_expired", Counter, "Rows of segments that were removed", |m| m.rows_expired),
+        (
+            "store_segments_rolled",
+            Counter,
+            "Segments that were summed up by the hour or by function",
+            |m| m.segments_rolled,
+        ),
+        ("store_rows_rolled", Counter, "Rows that were summed up", |m| m.rows_rolled),
         (
             "store_maintenance_failures",
             Counter,

@@ -21,6 +21,8 @@ mod merging;
 mod model;
 #[path = "store/random.rs"]
 mod random;
+#[path = "store/rolling.rs"]
+mod rolling;
 #[path = "store/sim_disk.rs"]
 mod sim_disk;
 #[path = "store/simulation.rs"]

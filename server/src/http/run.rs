@@ -48,6 +48,7 @@ pub(super) async fn run(
         let started = Instant::now();
         let engine =
             Engine { parts: app.backend.parts(), limits: &app.limits, progress: &progress };
+        let query = query.widened(engine.parts);
         let answer = work(engine, &query);
         drop(turn);
         let spent = started.elapsed();

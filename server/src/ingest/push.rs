@@ -290,7 +290,7 @@ fn store_answer(sequence: u64, error: &StoreError) -> End {
             refused(sequence, RefusalCode::TooManySeries, error.to_string(), hint)
         }
         StoreError::BeyondRetention { .. } => {
-            let hint = "the server keeps less than the agent's spool: --retain-raw";
+            let hint = "the server keeps less than the agent's spool: --retain-functions";
             refused(sequence, RefusalCode::BeyondRetention, error.to_string(), hint)
         }
         StoreError::Closed => End::Status(Status::unavailable("the server is stopping")),

@@ -14,7 +14,7 @@ use super::error::QueryError;
 use super::scan::{Sink, scan, unknown_label};
 use super::selector::value_of;
 use super::{Engine, Query};
-use crate::store::WindowRows;
+use crate::store::{GROUP_LABEL, WindowRows};
 
 /// A profile type, as `docs/api.md` describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -156,7 +156,9 @@ type Kind = (ProfileType, LabelSet, LabelSet);
 
 fn names_of(pairs: &BTreeSet<Kind>) -> BTreeSet<Arc<str>> {
     let sets = pairs.iter().flat_map(|(_, series, attributes)| [series, attributes]);
-    sets.flat_map(|set| set.iter().map(|(name, _)| Arc::clone(name))).collect()
+    let names = sets.flat_map(|set| set.iter().map(|(name, _)| Arc::clone(name)));
+    // What stands for hosts in rollups is nobody's label.
+    names.filter(|name| **name != *GROUP_LABEL).collect()
 }
 
 /// Every distinct (type, series, attributes) of selected rows.

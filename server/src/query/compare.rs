@@ -126,6 +126,7 @@ pub fn compare(
         let hint = "compare profiles of one type";
         return Err(QueryError::input("different_profile_types", message, hint));
     }
+    let [base, new] = &[base, new].map(|query| query.clone().widened(engine.parts));
     let (old, fresh) = (fold(engine, base, None)?, fold(engine, new, None)?);
     let trees = [&old, &fresh].map(|folded| call_tree(&folded.profile, &folded.modules));
     engine.progress.check()?;

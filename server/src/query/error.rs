@@ -68,6 +68,16 @@ impl QueryError {
         Self::other(ErrorKind::NotFound, code, message, hint)
     }
 
+    /// Something that works when it is tried again.
+    #[must_use]
+    pub fn unavailable(
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::other(ErrorKind::Unavailable, code, message, hint)
+    }
+
     /// More than the limit called `name` allows.
     #[must_use]
     pub fn too_large(name: &str, limit: usize, what: &str) -> Self {

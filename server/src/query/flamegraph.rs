@@ -145,7 +145,7 @@ pub fn flamegraph_around(
         unit: profile_type.unit().to_owned(),
         from_ms: query.from_ms(),
         until_ms: query.until_ms(),
-        level: "raw",
+        level: folded.stats.levels.as_str(),
         total: folded.profile.total(),
         samples: folded.profile.samples(),
         lost_samples: folded.stats.lost_samples,

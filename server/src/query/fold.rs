@@ -15,7 +15,7 @@ use super::gauge::Gauge;
 use super::scan::{ScanStats, Sink, scan};
 use super::selector::value_of;
 use super::{Engine, Query};
-use crate::store::{Names, WindowRows};
+use crate::store::{Level, Names, WindowRows};
 
 /// A folded profile with the names of its frames.
 #[derive(Debug, Default)]
@@ -28,6 +28,9 @@ pub struct Folded {
     pub stats: ScanStats,
     /// What could not be read, a sentence for each.
     pub warnings: Vec<String>,
+    /// Self and total value of functions whose stacks are no longer kept, by their node below the
+    /// root; the self values are in the profile too.
+    pub(super) functions: FxHashMap<NodeIx, (u128, u128)>,
 }
 
 /// Sums what `query` selects by stack. With `group_by` each stack stands below a frame for its value
@@ -45,7 +48,9 @@ pub fn fold(
     let stats = scan(engine, query, &mut sink)?;
     sink.gauge.divide_profile(&mut sink.profile);
     let mut folded = Folded::named(sink.profile, stats, engine);
+    folded.functions = sink.functions;
     folded.warnings = engine.parts.missing(query.range);
+    folded.warnings.extend(stats.levels.warning());
     engine.progress.check()?;
     Ok(folded)
 }
@@ -54,7 +59,8 @@ impl Folded {
     /// A profile with all that is known of its frames.
     pub(super) fn named(profile: Profile, stats: ScanStats, engine: Engine<'_>) -> Self {
         let (modules, warnings) = (ModuleMap::default(), Vec::new());
-        let mut folded = Self { profile, modules, stats, warnings };
+        let functions = FxHashMap::default();
+        let mut folded = Self { profile, modules, stats, warnings, functions };
         engine.parts.names(&mut |names| folded.learn(names));
         folded.learn_late(engine);
         folded
@@ -104,6 +110,9 @@ pub(super) struct StackSink {
     frames: Vec<Option<FrameIx>>,
     max_nodes: usize,
     gauge: Gauge,
+    is_by_function: bool,
+    /// Of functions without stacks, self and total value.
+    pub(super) functions: FxHashMap<NodeIx, (u128, u128)>,
 }
 
 impl StackSink {
@@ -117,6 +126,8 @@ impl StackSink {
             frames: Vec::new(),
             max_nodes,
             gauge,
+            is_by_function: false,
+            functions: FxHashMap::default(),
         }
     }
 
@@ -205,10 +216,26 @@ impl Sink for StackSink {
         Ok(class)
     }
 
+    fn labels(&self) -> Vec<&str> {
+        self.group_by.as_deref().into_iter().collect()
+    }
+
+    fn level(&mut self, level: Level) {
+        self.is_by_function = level == Level::Functions;
+    }
+
     fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
         self.gauge.see(window.window);
         let node = self.node(part, row.node, class as usize);
         self.profile.add(node, row.value, row.count);
+        if self.is_by_function {
+            self.functions.entry(node).or_default().0 += u128::from(row.value);
+        }
+    }
+
+    fn total(&mut self, part: &Dictionary, _: &WindowRows, row: &SampleRow, class: u32) {
+        let node = self.node(part, row.node, class as usize);
+        self.functions.entry(node).or_default().1 += u128::from(row.value);
     }
 
     fn check(&self) -> Result<(), QueryError> {

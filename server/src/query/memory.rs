@@ -97,7 +97,7 @@ impl Parts for MemoryParts {
             let facts: Vec<WindowFacts> = facts.cloned().collect();
             let (windows, facts) = (&windows[..], &facts[..]);
             let dictionary = &part.dictionary;
-            let view = PartView { dictionary, dictionary_id, windows, facts };
+            let view = PartView::raw(dictionary, dictionary_id, windows, facts);
             if visit(view).is_break() {
                 break;
             }

@@ -6,6 +6,7 @@
 //! totals are exact. Nothing here knows of HTTP; everything runs on the caller's thread, bounded by
 //! [`Limits`], until it is done or [`Progress`] says stop.
 
+mod capacity;
 mod catalogue;
 mod compare;
 pub mod diff;
@@ -13,9 +14,12 @@ mod error;
 mod flamegraph;
 mod fold;
 mod gauge;
+mod groups;
+mod levels;
 mod limits;
 mod memory;
 mod parts;
+mod prices;
 mod sandwich;
 mod scan;
 mod search;
@@ -26,8 +30,12 @@ mod top;
 
 use stoker_dag::UnixNanos;
 
-use crate::store::TimeRange;
+use crate::store::{TimeRange, WindowRows};
 
+pub use capacity::{
+    CapacityAnswer, CapacityOf, CapacityOptions, CapacityRow, CapacityStep, CoverageRow, Window,
+    capacity,
+};
 pub use catalogue::{
     Labels, ProfileTypes, SeriesList, Values, labels, profile_types, series, values,
 };
@@ -35,9 +43,11 @@ pub use compare::{Comparison, Side, SidedColumns, SidedFunction, compare};
 pub use error::{ErrorKind, QueryError};
 pub use flamegraph::{Columns, FlameColumns, FlameGraph, flamegraph, flamegraph_around};
 pub use fold::{Folded, fold};
+pub use levels::Levels;
 pub use limits::{CancelOnDrop, Limits, Progress};
 pub use memory::{MemoryPart, MemoryParts};
 pub use parts::{Parts, TenantParts};
+pub use prices::Prices;
 pub use sandwich::{SandwichAnswer, sandwich};
 pub use scan::ScanStats;
 pub use search::{SearchAnswer, SearchFor, search};
@@ -63,6 +73,19 @@ impl Query {
         let (from, until) = time::widened(from, until)?;
         let range = TimeRange::new(from, until);
         Ok(Self { selector, range })
+    }
+
+    /// Whether rows of this window and type may be selected.
+    fn selects(&self, held: &WindowRows) -> bool {
+        let wanted = self.selector.profile_type.as_ref();
+        self.range.holds(held.window) && wanted.is_none_or(|wanted| *wanted == held.profile_type)
+    }
+
+    /// The query over a range that cuts no hour of which only a rollup is there.
+    #[must_use]
+    pub fn widened(self, parts: &dyn Parts) -> Self {
+        let range = parts.rollups(self.range).map_or(self.range, |rollups| rollups.range);
+        Self { range, ..self }
     }
 
     /// The start, in Unix milliseconds.

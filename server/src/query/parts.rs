@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
-use crate::store::{Names, PartView, Store, StoreError, TenantId, TimeRange};
+use crate::store::{Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange};
 
 /// What a query needs of a store. One implementor is one tenant's data.
 pub trait Parts: Send + Sync {
@@ -34,6 +34,16 @@ pub trait Parts: Send + Sync {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.visit(range, profile_type, visit)
+    }
+
+    /// The rollups that have rows in a range; nothing where all of it is raw.
+    fn rollups(&self, _range: TimeRange) -> Option<Rollups> {
+        None
+    }
+
+    /// Whose data these are: what replicate groups are hashed with.
+    fn tenant(&self) -> TenantId {
+        TenantId::default_tenant()
     }
 
     /// What is known to be missing in a range, a sentence for each.
@@ -82,6 +92,14 @@ impl Parts for TenantParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.store.visit_series(&self.tenant, range, profile_type, Some(series), visit)
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.tenant.clone()
+    }
+
+    fn rollups(&self, range: TimeRange) -> Option<Rollups> {
+        self.store.rollups(&self.tenant, range)
     }
 
     fn missing(&self, range: TimeRange) -> Vec<String> {

@@ -13,9 +13,10 @@ use stoker_dag::{LabelIx, LabelSet, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
+use super::levels::{self, Levels};
 use super::selector::MatchOp;
 use super::{Engine, Query};
-use crate::store::{PartView, WindowFacts, WindowRows};
+use crate::store::{Level, PartView, WindowFacts, WindowRows};
 
 /// The label that host facts can be selected by.
 const HOST: &str = "host";
@@ -33,6 +34,8 @@ pub struct ScanStats {
     pub windows: usize,
     /// Samples that the hosts lost, of all hosts that the selector's matchers on `host` accept.
     pub lost_samples: u64,
+    /// How finely the data were kept that had selected rows.
+    pub levels: Levels,
 }
 
 /// What is done with selected rows.
@@ -45,6 +48,17 @@ pub(super) trait Sink {
 
     /// Takes a row.
     fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32);
+
+    /// What comes next was kept as finely as this.
+    fn level(&mut self, _level: Level) {}
+
+    /// Takes what a function has a part in, as [`Level::Functions`] has it.
+    fn total(&mut self, _: &Dictionary, _: &WindowRows, _: &SampleRow, _class: u32) {}
+
+    /// Labels by which rows are told apart, beside those of the selector.
+    fn labels(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// Takes what a selected host said of a window.
     fn fact(&mut self, _facts: &WindowFacts) {}
@@ -70,6 +84,7 @@ pub(super) fn scan(
         series: FxHashSet::default(),
         names: BTreeSet::new(),
     };
+    levels::check(engine, query, &sink.labels())?;
     let mut failure = None;
     let profile_type = query.selector.profile_type.as_ref();
     // Names of series that are left out count as known all the same.
@@ -93,7 +108,11 @@ pub(super) fn scan(
     scan.names.extend(left_out.into_inner());
     match failure {
         Some(error) => Err(error),
-        None => scan.finish(),
+        None => {
+            // What was raw may have become a rollup while it was read.
+            levels::check(engine, query, &[])?;
+            scan.finish()
+        }
     }
 }
 
@@ -112,6 +131,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn part(&mut self, part: PartView<'_>, sink: &mut dyn Sink) -> Result<(), QueryError> {
         self.engine.progress.check()?;
+        sink.level(part.level);
         self.facts(part.facts, sink);
         if self.dictionary_id != Some(part.dictionary_id) {
             self.dictionary_id = Some(part.dictionary_id);
@@ -119,13 +139,7 @@ impl Scan<'_> {
             self.pairs = Pairs::default();
         }
         let mut pairs = std::mem::take(&mut self.pairs);
-        for window in part.windows {
-            let wanted = self.query.selector.profile_type.as_ref();
-            if !self.query.range.holds(window.window)
-                || wanted.is_some_and(|wanted| *wanted != window.profile_type)
-            {
-                continue;
-            }
+        for window in part.windows.iter().filter(|window| self.query.selects(window)) {
             self.stats.windows += 1;
             let limit = self.engine.limits.max_windows;
             if self.stats.windows > limit {
@@ -133,9 +147,17 @@ impl Scan<'_> {
             }
             for rows in window.rows.chunks(ROWS_BETWEEN_CHECKS) {
                 self.engine.progress.check()?;
+                let selected = self.stats.rows_selected;
                 self.rows(part.dictionary, (window, rows), &mut pairs, sink)?;
+                if self.stats.rows_selected > selected {
+                    self.stats.levels.add(part.level);
+                }
                 sink.check()?;
             }
+        }
+        for window in part.totals.iter().filter(|window| self.query.selects(window)) {
+            self.engine.progress.check()?;
+            self.totals(part.dictionary, window, &mut pairs, sink)?;
         }
         self.pairs = pairs;
         Ok(())
@@ -162,6 +184,30 @@ impl Scan<'_> {
             if let Some(class) = class {
                 self.stats.rows_selected += 1;
                 sink.row(part, window, row, class);
+            }
+        }
+        Ok(())
+    }
+
+    /// As rows, which they are not: they count nothing that rows of the same window do not.
+    fn totals(
+        &mut self,
+        part: &Dictionary,
+        window: &WindowRows,
+        pairs: &mut Pairs,
+        sink: &mut dyn Sink,
+    ) -> Result<(), QueryError> {
+        for row in &window.rows {
+            let class = match pairs.known(row) {
+                Some(class) => class,
+                None => {
+                    let class = self.classify(part, row, sink)?;
+                    pairs.learn(row, class);
+                    class
+                }
+            };
+            if let Some(class) = class {
+                sink.total(part, window, row, class);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Timelines: the value of each step of a range, in groups by one label.
 //!
-//! Steps count from the range's start and are whole windows, so the sum of a timeline is the total
+//! Steps count from the range's start and are whole windows (whole hours where rollups answer), so the sum of a timeline is the total
 //! of the flame graph of the same query, to the unit. Groups beyond `max_groups` are summed, never
 //! dropped. What was there at a moment (memory in use) is a mean: of each step, and as the total of
 //! all of them.
@@ -19,7 +19,7 @@ use super::scan::{Sink, scan};
 use super::selector::value_of;
 use super::top::required_type;
 use super::{Engine, Query};
-use crate::store::{TimeRange, WindowRows};
+use crate::store::{HOUR_NS, TimeRange, WindowRows};
 
 /// How many points a timeline has when no step is given.
 const POINTS: u64 = 120;
@@ -65,6 +65,8 @@ pub struct Timeline {
     pub step_ms: u64,
     /// What values are in.
     pub unit: String,
+    /// Which data answered.
+    pub level: &'static str,
     /// The sum of all values.
     pub total: u64,
     /// In order of falling total; the sum of the smallest comes last.
@@ -82,7 +84,11 @@ pub fn timeline(
     options: &TimelineOptions,
 ) -> Result<Timeline, QueryError> {
     let profile_type = required_type(query)?;
-    let (step_ns, points) = steps(query.range, options.step, engine.limits.max_points)?;
+    let finest_ns = match engine.parts.rollups(query.range) {
+        Some(_) => HOUR_NS,
+        None => WINDOW_NS,
+    };
+    let (step_ns, points) = steps(query.range, options.step, finest_ns, engine.limits.max_points)?;
     let mut sink = TimelineSink {
         start_ns: query.range.from().0,
         step_ns,
@@ -93,7 +99,7 @@ pub fn timeline(
         cells: Vec::new(),
         gauge: Gauge::new(Some(profile_type)),
     };
-    scan(engine, query, &mut sink)?;
+    let stats = scan(engine, query, &mut sink)?;
     let groups = sink.groups(options.max_groups);
     Ok(Timeline {
         query: query.selector.to_string(),
@@ -102,33 +108,35 @@ pub fn timeline(
         until_ms: query.until_ms(),
         step_ms: step_ns / 1_000_000,
         unit: profile_type.unit().to_owned(),
+        level: stats.levels.as_str(),
         total: sum(groups.iter().map(|group| group.total)),
         groups,
     })
 }
 
-/// The length of a step in nanoseconds, and how many there are.
+/// The length of a step in nanoseconds, a multiple of `finest_ns`, and how many there are.
 fn steps(
     range: TimeRange,
     step: Option<Duration>,
+    finest_ns: u64,
     max_points: usize,
 ) -> Result<(u64, usize), QueryError> {
-    let windows = (range.until().0 - range.from().0).div_ceil(WINDOW_NS);
+    let windows = (range.until().0 - range.from().0).div_ceil(finest_ns);
     let step_windows = match step {
-        Some(step) => u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).div_ceil(WINDOW_NS),
+        Some(step) => u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).div_ceil(finest_ns),
         None => windows.div_ceil(POINTS),
     };
     let step_windows = step_windows.max(1);
     let points = usize::try_from(windows.div_ceil(step_windows)).unwrap_or(usize::MAX);
     if points > max_points {
-        let seconds = (windows.div_ceil(max_points as u64)) * (WINDOW_NS / 1_000_000_000);
+        let seconds = (windows.div_ceil(max_points as u64)) * (finest_ns / 1_000_000_000);
         return Err(QueryError::input(
             "too_many_points",
             format!("the timeline would have {points} points, more than {max_points}"),
             format!("give a step of at least {seconds}s, or leave it out"),
         ));
     }
-    Ok((step_windows.saturating_mul(WINDOW_NS), points))
+    Ok((step_windows.saturating_mul(finest_ns), points))
 }
 
 struct TimelineSink {
@@ -204,6 +212,10 @@ fn sum(values: impl Iterator<Item = u64>) -> u64 {
 }
 
 impl Sink for TimelineSink {
+    fn labels(&self) -> Vec<&str> {
+        self.group_by.as_deref().into_iter().collect()
+    }
+
     fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError> {
         let group_by = self.group_by.as_deref();
         let value = group_by.map_or("", |label| value_of(label, series, attributes));

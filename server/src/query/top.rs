@@ -2,15 +2,16 @@
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use stoker_dag::{LabelSet, ProfileType, SampleRow};
+use stoker_analysis::{Naming, TopRow};
+use stoker_dag::{LabelSet, ProfileType, SampleRow, normalise};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::gauge::Gauge;
 use super::scan::{Sink, scan};
 use super::selector::value_of;
-use super::{Engine, Query, fold};
-use crate::store::WindowRows;
+use super::{Engine, Folded, Levels, Query, fold};
+use crate::store::{Level, WindowRows};
 
 /// The label that names services.
 const SERVICE: &str = "service_name";
@@ -83,6 +84,8 @@ pub struct Top {
     pub samples: u64,
     /// Samples that the selected hosts lost.
     pub lost_samples: u64,
+    /// Which data answered.
+    pub level: &'static str,
     /// What is missing from the answer, a sentence for each; absent where nothing is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -105,6 +108,14 @@ pub fn top(engine: Engine<'_>, query: &Query, by: TopBy, limit: usize) -> Result
         TopBy::File => by_stack(engine, query, stoker_analysis::TopBy::File)?,
         TopBy::Service => by_service(engine, query)?,
     };
+    let mut warnings = engine.parts.missing(query.range);
+    if table.levels.has(Level::Functions) && matches!(by, TopBy::Module | TopBy::File) {
+        let what = by.as_str();
+        warnings.push(format!(
+            "a part of the range is kept by function only (level functions): there the total of a \
+             {what} is what ended in it"
+        ));
+    }
     let rows_total = table.rows.len();
     let kept = if limit == 0 { rows_total } else { limit };
     Ok(Top {
@@ -117,7 +128,8 @@ pub fn top(engine: Engine<'_>, query: &Query, by: TopBy, limit: usize) -> Result
         total: table.total,
         samples: table.samples,
         lost_samples: table.lost_samples,
-        warnings: engine.parts.missing(query.range),
+        level: table.levels.as_str(),
+        warnings,
         rows_total,
         rows: table.rows.into_iter().take(kept).collect(),
     })
@@ -134,6 +146,7 @@ struct Table {
     total: u64,
     samples: u64,
     lost_samples: u64,
+    levels: Levels,
 }
 
 fn by_stack(
@@ -143,9 +156,13 @@ fn by_stack(
 ) -> Result<Table, QueryError> {
     let folded = fold(engine, query, None)?;
     let tree = stoker_analysis::call_tree(&folded.profile, &folded.modules);
-    let rows = stoker_analysis::top(&tree, by).into_iter();
+    let mut rows = stoker_analysis::top(&tree, by);
+    if by == stoker_analysis::TopBy::Function {
+        add_functions(&mut rows, &folded);
+    }
     Ok(Table {
         rows: rows
+            .into_iter()
             .map(|row| TopEntry {
                 name: row.name,
                 module: row.module,
@@ -156,7 +173,36 @@ fn by_stack(
         total: folded.profile.total(),
         samples: folded.profile.samples(),
         lost_samples: folded.stats.lost_samples,
+        levels: folded.stats.levels,
     })
+}
+
+/// Adds the totals of functions whose stacks are no longer kept. Their self values are in the rows
+/// already, where they count as totals too.
+fn add_functions(rows: &mut Vec<TopRow>, folded: &Folded) {
+    if folded.functions.is_empty() {
+        return;
+    }
+    let key = |row: &TopRow| (row.name.clone(), row.module.clone());
+    let mut index: FxHashMap<(String, String), usize> = rows.iter().map(key).zip(0..).collect();
+    let Folded { profile, modules, .. } = folded;
+    let naming = Naming { definitions: &profile.definitions, modules };
+    for (node, (own, total)) in &folded.functions {
+        let Some(frame) = profile.nodes.frame(*node) else { continue };
+        let frame = profile.frames.frame(frame);
+        let name = normalise(&Naming::fallback(frame)).into_owned();
+        let module = naming.module(frame).into_owned();
+        let at = *index.entry((name.clone(), module.clone())).or_insert_with(|| {
+            rows.push(TopRow { name, module, self_value: 0, total: 0 });
+            rows.len() - 1
+        });
+        let callees = u64::try_from(total.saturating_sub(*own)).unwrap_or(u64::MAX);
+        rows[at].total = rows[at].total.saturating_add(callees);
+    }
+    rows.sort_by(|a, b| {
+        let values = (b.self_value, b.total).cmp(&(a.self_value, a.total));
+        values.then_with(|| (&a.name, &a.module).cmp(&(&b.name, &b.module)))
+    });
 }
 
 fn by_service(engine: Engine<'_>, query: &Query) -> Result<Table, QueryError> {
@@ -180,6 +226,7 @@ fn by_service(engine: Engine<'_>, query: &Query) -> Result<Table, QueryError> {
         rows,
         samples,
         lost_samples: stats.lost_samples,
+        levels: stats.levels,
     })
 }
 

@@ -9,6 +9,7 @@ use stoker_dag::{DefinitionMap, ModuleMap, ProfileType, SampleRow, UnixNanos, WI
 use stoker_wire::{Dictionary, HostFacts};
 
 use super::error::StoreError;
+use super::level::Level;
 
 /// Whose data. It comes from the credential, never from the body of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +132,24 @@ pub struct PartView<'a> {
     pub windows: &'a [WindowRows],
     /// In order of window.
     pub facts: &'a [WindowFacts],
+    /// How finely all of it was kept.
+    pub level: Level,
+    /// At [`Level::Functions`], in parts without windows: for each function the value and the count
+    /// of all samples that it has a part in. Each function is a node below the root.
+    pub totals: &'a [WindowRows],
+}
+
+impl<'a> PartView<'a> {
+    /// Rows and facts as they came.
+    #[must_use]
+    pub const fn raw(
+        dictionary: &'a Dictionary,
+        dictionary_id: u64,
+        windows: &'a [WindowRows],
+        facts: &'a [WindowFacts],
+    ) -> Self {
+        Self { dictionary, dictionary_id, windows, facts, level: Level::Raw, totals: &[] }
+    }
 }
 
 /// Rows of one window and profile type. One (series, attributes, node) may stand in several rows.
@@ -195,8 +214,14 @@ pub struct StoreConfig {
     pub maintain_every: Duration,
     /// Rows of a merged segment at most: they are held in memory while it is made.
     pub compact_rows: u64,
-    /// How long rows are kept; forever where it is not said.
+    /// How long rows are kept as they came; forever where it is not said.
     pub retain_raw: Option<Duration>,
+    /// How long stacks are kept by the hour, counted from when they were taken; zero makes none.
+    pub retain_hourly: Option<Duration>,
+    /// How long functions are kept by the hour, counted likewise; zero makes no such tables.
+    pub retain_functions: Option<Duration>,
+    /// Labels and attributes that rollups keep beside [`ROLLUP_KEYS`](super::ROLLUP_KEYS).
+    pub rollup_labels: Vec<Arc<str>>,
     /// Bytes of logs and segments at most: the oldest go before there are more.
     pub max_disk: Option<u64>,
 }
@@ -218,6 +243,9 @@ impl Default for StoreConfig {
             maintain_every: Duration::from_secs(10),
             compact_rows: 2 << 20,
             retain_raw: Some(Duration::from_secs(7 * 24 * 3600)),
+            retain_hourly: Some(Duration::from_secs(90 * 24 * 3600)),
+            retain_functions: Some(Duration::from_secs(400 * 24 * 3600)),
+            rollup_labels: Vec::new(),
             max_disk: None,
         }
     }
@@ -260,6 +288,10 @@ pub struct StoreMetrics {
     pub segments_expired: u64,
     /// Their rows.
     pub rows_expired: u64,
+    /// Segments that were summed up by the hour or by function.
+    pub segments_rolled: u64,
+    /// Their rows.
+    pub rows_rolled: u64,
     /// Attempts to merge or remove that failed.
     pub maintenance_failures: u64,
     /// Bytes of logs and segments.

@@ -259,7 +259,7 @@ fn salvage(
     segment: Arc<Segment>,
     error: Option<StoreError>,
 ) -> Result<bool, StoreError> {
-    let mut merge = Merge::default();
+    let mut merge = Merge::of(segment.level());
     // What cannot be read is what we are here for.
     let lost = merge.add(&*shared.blobs, &segment).is_err();
     let Some(merged) = tenant.names.read(|names| merge.finish(names)) else {

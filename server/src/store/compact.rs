@@ -1,4 +1,4 @@
-//! Merging small segments into large ones.
+//! Merging small segments of one level into large ones.
 //!
 //! A segment replaces one log, so a quiet server makes one every few minutes, each with a dictionary
 //! of its own. They are merged by the hour in which they end: all of a past hour into one, and those
@@ -12,29 +12,33 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use stoker_dag::UnixNanos;
 
-use super::api::SpoolId;
+use super::api::{SpoolId, StoreConfig};
 use super::error::StoreError;
+use super::level::Level;
 use super::merge::{Merge, Merged};
 use super::names::builds;
 use super::publish::publish;
-use super::segment::{COMPACT_LEVEL, Segment, SegmentContent};
+use super::segment::{COMPACT_LEVEL, Rollup, Segment, SegmentContent};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
-const HOUR_NS: u64 = 3_600_000_000_000;
 /// An hour is over for merging this long after its end: spools of agents have come by then.
-const SETTLE_NS: u64 = 600_000_000_000;
-/// Segments of the present hour that are merged.
+pub const SETTLE_NS: u64 = 600_000_000_000;
+/// Segments of the present hour (of rollups: day, month) that are merged.
 const MANY: usize = 8;
 
 /// The next segments to merge, in order of id; at least two, or none.
-pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, max_rows: u64) -> Vec<Arc<Segment>> {
-    let mut hours: BTreeMap<u64, Vec<&Arc<Segment>>> = BTreeMap::new();
+pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> Vec<Arc<Segment>> {
+    let max_rows = config.compact_rows;
+    let mut spans: BTreeMap<(Level, u64), Vec<&Arc<Segment>>> = BTreeMap::new();
     for segment in segments.iter().filter(|segment| segment.footer.rows < max_rows) {
-        hours.entry(segment.footer.last_window / HOUR_NS).or_default().push(segment);
+        let level = segment.level();
+        let span = segment.footer.last_window / level.merge_span_ns();
+        spans.entry((level, span)).or_default().push(segment);
     }
-    for (hour, mut of_hour) in hours {
-        let is_over = (hour + 1).saturating_mul(HOUR_NS).saturating_add(SETTLE_NS) <= now.0;
+    for ((level, span), mut of_hour) in spans {
+        let end = (span + 1).saturating_mul(level.merge_span_ns());
+        let is_over = end.saturating_add(SETTLE_NS) <= now.0 && is_filled(level, config, end, now);
         if of_hour.len() < if is_over { 2 } else { MANY } {
             continue;
         }
@@ -56,11 +60,17 @@ pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, max_rows: u64) -> Vec<Arc
     Vec::new()
 }
 
+/// Whether all that comes to a level of a span has come: the finer level has let go of it.
+fn is_filled(level: Level, config: &StoreConfig, end: u64, now: UnixNanos) -> bool {
+    let finer = Level::ALL.into_iter().take_while(|finer| *finer < level).last();
+    finer.is_none_or(|finer| finer.due(config, end, now).is_none_or(|due| due >= level))
+}
+
 /// Merges the next segments of a tenant, if any should be; says whether some were.
 pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool, StoreError> {
     let mut segments = tenant.parts().sealed;
     segments.retain(|segment| tenant.retirement.is_mergeable(segment.id()));
-    let chosen = plan(&segments, now, shared.config.compact_rows);
+    let chosen = plan(&segments, now, &shared.config);
     drop(segments);
     if chosen.is_empty() || tenant.retirement.is_halted() {
         return Ok(false);
@@ -83,7 +93,7 @@ fn merge(
     tenant: &Tenant,
     chosen: &[Arc<Segment>],
 ) -> Result<Option<Merged>, StoreError> {
-    let mut merge = Merge::default();
+    let mut merge = Merge::of(chosen.first().map_or(Level::Raw, |segment| segment.level()));
     for segment in chosen {
         if let Err(error) = merge.add(&*shared.blobs, segment) {
             tenant.retirement.leave([segment.id()].into_iter());
@@ -119,6 +129,7 @@ pub fn supersede(
         dictionary: &content.dictionary,
         definitions: &content.definitions,
         rows: &content.rows,
+        rollup: Rollup { level: content.level, totals: &content.totals, dropped: &content.dropped },
         level: COMPACT_LEVEL,
     };
     let uncertain = || tenant.retirement.halt();

@@ -1,88 +1,69 @@
-//! Retention and quota: segments whose time is over go, and the oldest go first where the disk's
-//! share is used up.
+//! Retention: what has been long enough at its level is summed up for the next, and what is over at
+//! all levels goes.
 //!
 //! What goes leaves a marker: a segment without rows that supersedes it, so that a crash in the
 //! middle brings nothing back, and that carries its watermarks, so that a batch that an agent sends
 //! once more is still known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use stoker_dag::{UnixNanos, WINDOW_NS};
+use stoker_dag::UnixNanos;
 
 use super::compact::supersede;
 use super::error::StoreError;
+use super::level::{HOUR_NS, Level};
 use super::merge::Merge;
+use super::roll::roll;
 use super::segment::{BlockKind, Segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
-/// Where the quota is exceeded, this many hundredths of it are kept: not every segment that comes
-/// then needs another to go.
-const KEEP_PERCENT: u64 = 95;
+/// Removes what is over at all levels and sums up the next that is over at its own; says whether it
+/// summed up anything.
+pub fn expire(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool, StoreError> {
+    let (mut over, mut due) = (Vec::new(), BTreeMap::new());
+    for segment in tenant.parts().sealed.into_iter().filter(|segment| !is_marker(segment)) {
+        let level = segment.level();
+        match level.due(&shared.config, end_of(&segment), now) {
+            None => over.push(segment),
+            Some(to) if to > level => {
+                let key = (to, segment.footer.last_window / span_ns(to));
+                due.entry(key).or_insert_with(Vec::new).push(segment);
+            }
+            Some(_) => {}
+        }
+    }
+    remove(shared, tenant, over, "older than is kept")?;
+    for ((to, _), segments) in due {
+        if roll(shared, tenant, segments, to)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
 
-/// Removes what is older than raw data are kept.
-pub fn expire(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<(), StoreError> {
-    let Some(retain) = shared.config.retain_raw else { return Ok(()) };
-    let retain = u64::try_from(retain.as_nanos()).unwrap_or(u64::MAX);
-    let Some(oldest) = now.0.checked_sub(retain) else { return Ok(()) };
-    let is_over =
-        |segment: &Segment| segment.footer.last_window.saturating_add(WINDOW_NS) <= oldest;
-    let parts = tenant.parts();
-    let over = parts.sealed.iter().filter(|segment| !is_marker(segment) && is_over(segment));
-    let over: Vec<Arc<Segment>> = over.cloned().collect();
-    remove(shared, tenant, over, "older than --retain-raw")
+/// When the last window of a segment ends.
+pub fn end_of(segment: &Segment) -> u64 {
+    segment.footer.last_window.saturating_add(segment.level().window_ns())
+}
+
+/// Segments that end within such a span are summed up together.
+pub fn span_ns(to: Level) -> u64 {
+    match to {
+        Level::Raw | Level::Hourly => HOUR_NS,
+        Level::Functions => Level::Hourly.merge_span_ns(),
+    }
 }
 
 /// Whether a segment has nothing but what it stands for.
-fn is_marker(segment: &Segment) -> bool {
+pub fn is_marker(segment: &Segment) -> bool {
     let nothing = [BlockKind::Names.code(), BlockKind::Stacks.code()];
     segment.footer.blocks.iter().all(|block| nothing.contains(&block.kind))
 }
 
-/// Removes the oldest segments of all tenants until the quota is kept, and says how much is used.
-pub fn keep_quota(shared: &Shared) -> Result<(), StoreError> {
-    let used = measure(shared);
-    shared.disk_used.store(used, Ordering::Relaxed);
-    let Some(max) = shared.config.max_disk.filter(|max| used > *max) else { return Ok(()) };
-    let keep = max / 100 * KEEP_PERCENT;
-    let mut oldest: Vec<(u64, usize, Arc<Segment>)> = Vec::new();
-    let tenants = shared.tenants();
-    for (at, tenant) in tenants.iter().enumerate() {
-        let sealed = tenant.parts().sealed;
-        let raw = sealed.into_iter().filter(|segment| !is_marker(segment));
-        oldest.extend(raw.map(|segment| (segment.footer.last_window, at, segment)));
-    }
-    oldest.sort_by_key(|(window, _, segment)| (*window, segment.id()));
-    let waiting: u64 = tenants.iter().map(|tenant| tenant.retirement.bytes()).sum();
-    let mut left = used.saturating_sub(waiting);
-    let mut going: Vec<Vec<Arc<Segment>>> = vec![Vec::new(); tenants.len()];
-    for (_, tenant, segment) in oldest {
-        if left <= keep {
-            break;
-        }
-        left = left.saturating_sub(segment.length);
-        going[tenant].push(segment);
-    }
-    for (tenant, segments) in tenants.iter().zip(going) {
-        remove(shared, tenant, segments, "the disk's share (--max-disk) is used up")?;
-    }
-    Ok(())
-}
-
-/// Bytes of logs and segments, those included that wait to be removed.
-fn measure(shared: &Shared) -> u64 {
-    let of = |tenant: &Arc<Tenant>| {
-        let parts = tenant.parts();
-        let segments: u64 = parts.sealed.iter().map(|segment| segment.length).sum();
-        let logs = parts.frozen.iter().chain([&parts.live]);
-        let logs: u64 = logs.map(|head| head.log_bytes.load(Ordering::Relaxed)).sum();
-        segments + logs + tenant.retirement.bytes()
-    };
-    shared.tenants().iter().map(of).sum()
-}
-
-fn remove(
+/// Puts a marker in the place of segments.
+pub fn remove(
     shared: &Shared,
     tenant: &Tenant,
     going: Vec<Arc<Segment>>,

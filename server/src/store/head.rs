@@ -207,10 +207,10 @@ impl Head {
         self.with_dictionary(|dictionary| {
             let first = parts.first().copied().unwrap_or_default();
             if !(first.is_empty() && facts.is_empty()) {
-                visit(PartView { dictionary, dictionary_id, windows: first, facts })?;
+                visit(PartView::raw(dictionary, dictionary_id, first, facts))?;
             }
             for windows in parts.iter().skip(1) {
-                visit(PartView { dictionary, dictionary_id, windows, facts: &[] })?;
+                visit(PartView::raw(dictionary, dictionary_id, windows, &[]))?;
             }
             std::ops::ControlFlow::Continue(())
         })

@@ -1,4 +1,4 @@
-//! The thread that keeps the folder small: it removes what is over, merges what is small, and takes
+//! The thread that keeps the folder small: it sums up or removes what is over, merges what is small, and takes
 //! away files that nobody reads any more. After each merge it rests as long as the merge took, so
 //! that it never takes more than half a CPU or half of the disk's time.
 
@@ -9,7 +9,8 @@ use stoker_dag::UnixNanos;
 
 use super::compact::compact;
 use super::error::StoreError;
-use super::expire::{expire, keep_quota};
+use super::expire::expire;
+use super::quota::keep_quota;
 use super::shared::{Shared, count, now};
 
 /// Works until the sender is gone.
@@ -35,18 +36,18 @@ pub fn run(shared: &Shared, stop: &Receiver<()>) {
     }
 }
 
-/// Does what is due, at most one merge for each tenant; says whether there may be more to do.
+/// Does what is due, at most one merge and one rollup for each tenant; says whether there may be more to do.
 pub fn pass(shared: &Shared, now: UnixNanos) -> bool {
     let mut merged = false;
     for tenant in shared.tenants() {
         if shared.is_closed() {
             return false;
         }
-        report(shared, "expire", expire(shared, &tenant, now));
+        merged |= report(shared, "expire", expire(shared, &tenant, now)).unwrap_or(false);
         merged |= report(shared, "merge", compact(shared, &tenant, now)).unwrap_or(false);
         tenant.retirement.bury(&*shared.blobs, &tenant.id);
     }
-    report(shared, "keep the quota", keep_quota(shared));
+    merged |= report(shared, "keep the quota", keep_quota(shared, now)).unwrap_or(false);
     for tenant in shared.tenants() {
         tenant.retirement.bury(&*shared.blobs, &tenant.id);
     }

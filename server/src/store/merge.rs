@@ -1,6 +1,6 @@
 //! Merging segments in memory: one dictionary, rows of one window together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use super::blobs::Blobs;
 use super::cache::Cache;
 use super::error::StoreError;
 use super::head::HeadRows;
+use super::level::Level;
+use super::reduce::{Reduce, hour, summed};
 use super::segment::{Segment, Wanted};
 
 /// Segments that are being merged.
@@ -24,9 +26,15 @@ pub struct Merge {
     /// What all of them refer to.
     pub dictionary: Dictionary,
     definitions: DefinitionMap,
-    rows: BTreeMap<(ProfileType, UnixNanos), Vec<SampleRow>>,
+    rows: Windows,
+    totals: Windows,
     facts: Vec<WindowFacts>,
+    level: Level,
+    dropped: BTreeSet<Arc<str>>,
+    reduce: Option<Reduce>,
 }
+
+type Windows = BTreeMap<(ProfileType, UnixNanos), Vec<SampleRow>>;
 
 /// Where one dictionary's entries stand in the merged one.
 #[derive(Default)]
@@ -37,6 +45,16 @@ struct Remap {
 }
 
 impl Merge {
+    /// For segments of a level, which they keep.
+    pub fn of(level: Level) -> Self {
+        Self { level, ..Self::default() }
+    }
+
+    /// For raw and hourly segments, which are summed up by the hour.
+    pub fn hourly(reduce: Reduce) -> Self {
+        Self { level: Level::Hourly, reduce: Some(reduce), ..Self::default() }
+    }
+
     /// Adds all of a segment that can be read.
     ///
     /// # Errors
@@ -50,6 +68,8 @@ impl Merge {
             self.definitions.learn(named.frames.id(frame), definition);
         }
         self.dictionary.modules.merge(&named.modules);
+        self.dropped.extend(segment.footer.dropped_labels.iter().map(|name| name.as_str().into()));
+        self.reduce.iter_mut().for_each(Reduce::enter);
         let mut remap = Remap::default();
         let mut rows = 0;
         let visited = segment.visit(blobs, &Cache::new(0), Wanted::ALL, &mut |part| {
@@ -66,32 +86,57 @@ impl Merge {
 
     fn part(&mut self, part: PartView<'_>, remap: &mut Remap) -> u64 {
         let mut count = 0;
+        // What has been reduced already stays as it is.
+        let mut reduce = self.reduce.as_mut().filter(|_| part.level == Level::Raw);
+        match &mut reduce {
+            Some(reduce) => {
+                reduce.learn_hosts(part.facts);
+                self.facts.extend(part.facts.iter().map(|facts| reduce.facts(facts)));
+            }
+            None => self.facts.extend_from_slice(part.facts),
+        }
         for held in part.windows {
-            let key = (held.profile_type.clone(), held.window);
-            let mut rows = self.rows.remove(&key).unwrap_or_default();
-            rows.reserve_exact(held.rows.len());
+            let is_summed = reduce.is_some() && !held.profile_type.is_gauge();
+            let window = if is_summed { hour(held.window) } else { held.window };
+            let rows = self.rows.entry((held.profile_type.clone(), window)).or_default();
+            rows.reserve(held.rows.len());
             for row in &held.rows {
-                rows.push(remap.row(row, part.dictionary, &mut self.dictionary));
+                rows.push(remap.row(
+                    row,
+                    part.dictionary,
+                    &mut self.dictionary,
+                    reduce.as_deref_mut(),
+                ));
             }
             count += held.rows.len() as u64;
-            self.rows.insert(key, rows);
         }
-        self.facts.extend_from_slice(part.facts);
+        for held in part.totals {
+            let rows = self.totals.entry((held.profile_type.clone(), held.window)).or_default();
+            for row in &held.rows {
+                rows.push(remap.row(row, part.dictionary, &mut self.dictionary, None));
+            }
+        }
         count
     }
 
     /// What is to be written: rows, and what frames mean as far as `names` or the segments know.
     /// Nothing where one dictionary cannot hold it.
     pub fn finish(mut self, names: &Names) -> Option<Merged> {
-        let windows = self.rows.into_iter();
-        let windows =
-            windows.map(|((profile_type, window), rows)| WindowRows { window, profile_type, rows });
-        self.facts.sort_by_key(|facts| facts.window);
-        let rows = HeadRows {
-            windows: windows.collect(),
-            facts: self.facts,
-            watermarks: FxHashMap::default(),
+        let listed = |windows: Windows| -> Vec<WindowRows> {
+            let windows = windows.into_iter();
+            let of = |((profile_type, window), rows)| WindowRows { window, profile_type, rows };
+            windows.map(of).collect()
         };
+        let facts = match self.level {
+            Level::Raw => {
+                self.facts.sort_by_key(|facts| facts.window);
+                self.facts
+            }
+            Level::Hourly | Level::Functions => summed(self.facts),
+        };
+        self.dropped.extend(self.reduce.into_iter().flat_map(|reduce| reduce.dropped));
+        let (windows, totals) = (listed(self.rows), listed(self.totals));
+        let rows = HeadRows { windows, facts, watermarks: FxHashMap::default() };
         let frames = (0..).map(FrameIx).zip(self.dictionary.frames.iter());
         let known = |id: FrameId| {
             let known = names.definitions.get(&id).or_else(|| self.definitions.get(&id));
@@ -99,7 +144,9 @@ impl Merge {
         };
         let definitions: Vec<(FrameIx, Definition)> =
             frames.filter_map(|(ix, (id, _))| Some((ix, known(id)?))).collect();
-        let merged = Merged { dictionary: self.dictionary, definitions, rows };
+        let dropped = self.dropped.iter().map(ToString::to_string).collect();
+        let (dictionary, level) = (self.dictionary, self.level);
+        let merged = Merged { dictionary, definitions, rows, totals, level, dropped };
         merged.is_within_limits().then_some(merged)
     }
 }
@@ -113,6 +160,12 @@ pub struct Merged {
     pub definitions: Vec<(FrameIx, Definition)>,
     /// Rows and facts; without watermarks.
     pub rows: HeadRows,
+    /// Total values of functions, where it is of functions.
+    pub totals: Vec<WindowRows>,
+    /// How finely rows are kept.
+    pub level: Level,
+    /// Labels that rows had and have no more, in order.
+    pub dropped: Vec<String>,
 }
 
 impl Merged {
@@ -144,11 +197,20 @@ impl Remap {
         self.labels.resize(from.labels.len(), None);
     }
 
-    fn row(&mut self, row: &SampleRow, from: &Dictionary, to: &mut Dictionary) -> SampleRow {
+    fn row(
+        &mut self,
+        row: &SampleRow,
+        from: &Dictionary,
+        to: &mut Dictionary,
+        reduce: Option<&mut Reduce>,
+    ) -> SampleRow {
         let mut label = |ix: LabelIx| {
             *self.labels[ix.at()].get_or_insert_with(|| to.labels.intern(from.labels.get(ix)))
         };
-        let (series, attributes) = (label(row.series), label(row.attributes));
+        let (series, attributes) = match reduce {
+            Some(reduce) => reduce.pair(row, from, to),
+            None => (label(row.series), label(row.attributes)),
+        };
         SampleRow { series, attributes, node: self.node(row.node, from, to), ..*row }
     }
 

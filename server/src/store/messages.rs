@@ -101,6 +101,12 @@ pub struct Footer {
     /// All samples.
     #[prost(uint64, tag = "12")]
     pub samples: u64,
+    /// See [`super::level::Level`].
+    #[prost(uint32, tag = "13")]
+    pub level: u32,
+    /// Labels and attributes that its rows had and that summing up took away, in order.
+    #[prost(string, repeated, tag = "14")]
+    pub dropped_labels: Vec<String>,
 }
 
 /// A label and the values that series have for it.

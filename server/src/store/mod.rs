@@ -6,9 +6,10 @@
 //! (`log`, `head`), is made durable with its neighbours by one sync (`writer`), and later moves
 //! into an immutable segment (`sealer`, `segment`). Truth is in logs and segments only; the index
 //! (`catalogue`) is rebuilt from them. Every file goes through the `Disk` seam except the index's.
-//! In the background small segments are merged (`compact`) and old ones removed (`expire`).
+//! In the background small segments are merged (`compact`), old ones are summed up by the hour and
+//! later by function (`roll`), and removed (`expire`, `quota`).
 //!
-//! Not here yet: rollups, a bound on distinct attribute sets.
+//! Not here yet: a bound on distinct attribute sets.
 
 mod api;
 mod append;
@@ -22,8 +23,10 @@ mod disk;
 mod error;
 mod expire;
 mod folder;
+mod functions;
 mod handle;
 mod head;
+mod level;
 mod line;
 mod log;
 mod losses;
@@ -33,10 +36,15 @@ pub mod messages;
 mod names;
 mod open;
 mod publish;
+mod quota;
 mod records;
 mod recover_logs;
 mod recover_segments;
+mod reduce;
+mod replicate;
 mod retired;
+mod roll;
+mod rollups;
 mod sealer;
 mod segment;
 mod shared;
@@ -56,7 +64,11 @@ pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::StoreError;
 pub use folder::FOLDER_FORMAT;
 pub use handle::Store;
+pub use level::{HOUR_NS, Level};
 pub use line::StreamRebase;
 pub use log::LOG_VERSION;
 pub use losses::Loss;
+pub use reduce::ROLLUP_KEYS;
+pub use replicate::{GROUP_LABEL, REPLICATE_GROUPS, ReplicateGroup};
+pub use rollups::Rollups;
 pub use segment::SEGMENT_VERSION;

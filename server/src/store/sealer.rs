@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::head::Head;
 use super::names::builds;
 use super::publish::publish;
-use super::segment::{SEAL_LEVEL, Segment, SegmentContent};
+use super::segment::{Rollup, SEAL_LEVEL, Segment, SegmentContent};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -86,6 +86,7 @@ fn publish_log(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment,
             dictionary,
             definitions: &definitions,
             rows: &rows,
+            rollup: Rollup::default(),
             level: SEAL_LEVEL,
         };
         // Where the file may be there all the same the next attempt has another id: the next open

@@ -15,6 +15,7 @@ use super::catalogue::Catalogue;
 use super::error::StoreError;
 use super::folder::{Folder, FolderLock};
 use super::head::Head;
+use super::level::longest_retention;
 use super::tenant::{Parts, Tenant};
 
 /// The state of an open store.
@@ -89,6 +90,8 @@ pub struct Counters {
     pub compactions: AtomicU64,
     pub segments_expired: AtomicU64,
     pub rows_expired: AtomicU64,
+    pub segments_rolled: AtomicU64,
+    pub rows_rolled: AtomicU64,
     pub maintenance_failures: AtomicU64,
 }
 
@@ -166,7 +169,7 @@ impl Shared {
 
     /// An error for a batch that is older than data are kept.
     pub fn check_age(&self, body: &BatchBody) -> Result<(), StoreError> {
-        let Some(retain) = self.config.retain_raw else { return Ok(()) };
+        let Some(retain) = longest_retention(&self.config) else { return Ok(()) };
         let age = now().saturating_sub(body.start.0);
         if u128::from(age) < retain.as_nanos() {
             return Ok(());
@@ -207,6 +210,8 @@ impl Shared {
             compactions: read(&counters.compactions),
             segments_expired: read(&counters.segments_expired),
             rows_expired: read(&counters.rows_expired),
+            segments_rolled: read(&counters.segments_rolled),
+            rows_rolled: read(&counters.rows_rolled),
             maintenance_failures: read(&counters.maintenance_failures),
             disk_used_bytes: read(&self.disk_used),
             ..StoreMetrics::default()

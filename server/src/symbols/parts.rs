@@ -7,7 +7,7 @@ use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
 use super::{QUERY_NAMING_MAX, Symbols};
 use crate::query::{Parts, TenantParts};
-use crate::store::{Names, PartView, StoreError, TimeRange};
+use crate::store::{Names, PartView, Rollups, StoreError, TenantId, TimeRange};
 
 /// Rows of a store, and late names for their frames.
 #[derive(Debug, Clone)]
@@ -36,6 +36,14 @@ impl Parts for NamedParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.rows.visit_series(range, profile_type, series, visit)
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.rows.tenant.clone()
+    }
+
+    fn rollups(&self, range: TimeRange) -> Option<Rollups> {
+        self.rows.rollups(range)
     }
 
     fn missing(&self, range: TimeRange) -> Vec<String> {

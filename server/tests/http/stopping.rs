@@ -30,14 +30,7 @@ impl Parts for Endless {
     ) -> Result<(), StoreError> {
         self.started.store(true, Ordering::Relaxed);
         let dictionary = stoker_wire::Dictionary::default();
-        while visit(PartView {
-            dictionary: &dictionary,
-            dictionary_id: 0,
-            windows: &[],
-            facts: &[],
-        })
-        .is_continue()
-        {
+        while visit(PartView::raw(&dictionary, 0, &[], &[])).is_continue() {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.stopped.store(true, Ordering::Relaxed);

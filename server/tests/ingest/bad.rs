@@ -87,7 +87,7 @@ async fn the_future_is_refused() {
 
 #[tokio::test]
 async fn what_would_be_removed_at_once_is_refused() {
-    let old = UnixNanos(now().0 - 8 * 24 * 3_600_000_000_000).window_start();
+    let old = UnixNanos(now().0 - 401 * 24 * 3_600_000_000_000).window_start();
     let past = move |agent: &mut Agent| agent.encode(2, old, 3);
     is_refused(&last_word(past, RefusalCode::BeyondRetention).await, 2, "beyond_retention");
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use stoker_server::store::{Store, StoreConfig};
 
-/// A store that seals only when told to by its bounds, and merges and removes only when asked.
+/// A store that seals only when told to by its bounds, merges and removes only when asked, and makes
+/// no rollups.
 pub fn config(dir: &Path) -> StoreConfig {
     StoreConfig {
         dir: dir.to_owned(),
         seal_after: Duration::from_secs(3600),
         maintain_every: Duration::ZERO,
         retain_raw: None,
+        retain_hourly: Some(Duration::ZERO),
+        retain_functions: Some(Duration::ZERO),
         ..StoreConfig::default()
     }
 }

@@ -1,13 +1,20 @@
 //! Files of earlier versions stay readable: a log of version 1 and segments of versions 1 and 2 are
-//! kept beside this test. `STOKER_GOLDEN=write` makes those that are not there; a version that was
+//! kept beside this test, and rollups of version 3. `STOKER_GOLDEN=write` makes those that are not there; a version that was
 //! released is never made anew.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use stoker_server::store::{LOG_VERSION, SEGMENT_VERSION};
+use stoker_dag::UnixNanos;
+use stoker_server::store::{LOG_VERSION, SEGMENT_VERSION, Store, StoreConfig, TimeRange};
 
-use crate::files::{files, folder, open};
+use crate::files::{config, files, folder, open};
 use crate::model::{Agent, Content, some_rows};
+
+/// The version of segments that are no rollups.
+const RAW_VERSION: u32 = 2;
+/// Rollups, and whether they have stacks.
+const ROLLUPS: [(&str, bool); 2] = [("hourly", true), ("functions", false)];
 
 /// Kind and version of each golden file.
 const GOLDEN: [(&str, u32); 3] = [("logs", 1), ("segments", 1), ("segments", 2)];
@@ -36,7 +43,7 @@ async fn write_golden() {
     for (mut agent, body) in expected().1 {
         agent.append(&store, &body).await.unwrap();
     }
-    for (kind, version) in [("logs", LOG_VERSION), ("segments", SEGMENT_VERSION)] {
+    for (kind, version) in [("logs", LOG_VERSION), ("segments", RAW_VERSION)] {
         let to = golden(kind, version);
         if !to.exists() {
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -70,6 +77,69 @@ async fn files_of_every_version_are_read() {
                 assert!(held.precedence(&definition).is_ge(), "{kind} {version}");
             }
         }
+    }
+}
+
+/// How long what is in the golden files is kept at each level.
+fn retentions(dir: &Path) -> [StoreConfig; 2] {
+    let day = Duration::from_secs(24 * 3600);
+    let hourly = StoreConfig { retain_raw: Some(day), retain_hourly: None, ..config(dir) };
+    let functions = StoreConfig { retain_raw: Some(day), retain_functions: None, ..config(dir) };
+    [hourly, functions]
+}
+
+fn rollup(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    dir.join(format!("v{SEGMENT_VERSION}")).join(format!("{name}.bin"))
+}
+
+async fn write_rollups() {
+    for (of_level, (name, _)) in [0, 1].into_iter().zip(ROLLUPS) {
+        let dir = folder();
+        let store = open(dir.path());
+        for (mut agent, body) in expected().1 {
+            agent.append(&store, &body).await.unwrap();
+        }
+        store.flush_and_close().await.unwrap();
+        drop(store);
+        let [hourly, functions] = retentions(dir.path());
+        let store = Store::open(if of_level == 0 { hourly } else { functions }).unwrap();
+        while store.maintain(UnixNanos(u64::MAX)) {}
+        let to = rollup(name);
+        if !to.exists() {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&files(dir.path(), "segments")[0], to).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn rollups_of_every_version_are_read() {
+    if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
+        write_rollups().await;
+    }
+    for (name, has_stacks) in ROLLUPS {
+        let dir = folder();
+        drop(open(dir.path()));
+        let bytes = std::fs::read(rollup(name)).unwrap();
+        assert_eq!(bytes[8..12], SEGMENT_VERSION.to_le_bytes(), "{name}");
+        let to = dir.path().join("segments/default").join(file_name("segments", &bytes));
+        std::fs::write(to, &bytes).unwrap();
+        let store = open(dir.path());
+        let held = Content::of(&store).reduced(has_stacks);
+        assert_eq!(held, expected().0.reduced(has_stacks), "{name}");
+        let mut totals = 0;
+        let tenant = stoker_server::store::TenantId::default_tenant();
+        let visited = store.visit(&tenant, TimeRange::ALL, None, &mut |part| {
+            totals += part.totals.iter().flat_map(|held| &held.rows).count();
+            assert_eq!(part.level.as_str(), name);
+            std::ops::ControlFlow::Continue(())
+        });
+        visited.unwrap();
+        assert_eq!(totals > 0, !has_stacks, "{name}");
+        let all = TimeRange::ALL;
+        let dropped = store.rollups(&tenant, all).unwrap().dropped;
+        assert_eq!(dropped.into_iter().collect::<Vec<_>>(), ["pod"], "{name}");
     }
 }
 

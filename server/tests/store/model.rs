@@ -9,7 +9,8 @@ use stoker_dag::{
     Module, NodeId, NodeIx, ProfileType, SampleRow, SpecialFrame, UnixNanos, WINDOW_NS,
 };
 use stoker_server::store::{
-    Appended, BatchSource, PartView, SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange,
+    Appended, BatchSource, GROUP_LABEL, HOUR_NS, Level, PartView, ROLLUP_KEYS, ReplicateGroup,
+    SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange,
 };
 use stoker_wire::{BatchBody, CgroupUsage, Dictionary, HostFacts, LostSamples, RowGroup};
 
@@ -219,7 +220,7 @@ impl Content {
             self.add_rows(held.window.0, &held.profile_type, part.dictionary, &held.rows);
         }
         for held in part.facts {
-            assert_eq!(held.facts.cgroup_usage.len(), 1);
+            assert_eq!(held.facts.cgroup_usage.len(), usize::from(part.level == Level::Raw));
             let key = (held.window.0, held.host_name.to_string());
             *self.taken.entry(key).or_default() += held.facts.samples_taken;
         }
@@ -242,6 +243,24 @@ impl Content {
         content
     }
 
+    /// What is left of it in rollups: hours, the labels that are kept, a group for the host; and no
+    /// stacks where functions are all that is kept. What is reduced already stays as it is.
+    pub fn reduced(&self, has_stacks: bool) -> Self {
+        let hour = |window: u64| window / HOUR_NS * HOUR_NS;
+        let mut reduced = Self::default();
+        for ((window, kind, series, attributes, node), value) in &self.rows {
+            let (series, attributes) = reduced_labels(series, attributes);
+            let node = if has_stacks { *node } else { NodeId::from_bytes([0; 16]) };
+            let key = (hour(*window), kind.clone(), series, attributes, node);
+            let held = reduced.rows.entry(key).or_default();
+            *held = (held.0 + value.0, held.1 + value.1);
+        }
+        for ((window, _), taken) in &self.taken {
+            *reduced.taken.entry((hour(*window), String::new())).or_default() += taken;
+        }
+        reduced
+    }
+
     /// The part of the model that lies in some windows and has some profile type.
     pub fn cut(&self, range: TimeRange, wanted: Option<&ProfileType>) -> Self {
         let mut cut = self.clone();
@@ -251,6 +270,22 @@ impl Content {
         cut.taken.retain(|(window, _), _| range.holds(UnixNanos(*window)));
         cut
     }
+}
+
+fn reduced_labels(series: &str, attributes: &str) -> (String, String) {
+    if attributes.contains(GROUP_LABEL) {
+        return (series.to_owned(), attributes.to_owned());
+    }
+    let pairs = |text: &str| -> Vec<(String, String)> {
+        let pairs = text.trim_matches(['{', '}']).split(',');
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+    };
+    let mut kept = [pairs(attributes), pairs(series)].concat();
+    kept.retain(|(name, _)| ROLLUP_KEYS.contains(&name.as_str()));
+    // Rows of the model do not say their host.
+    let group = ReplicateGroup::of_name(&TenantId::default_tenant(), "");
+    (LabelSet::new(kept).to_string(), group.attributes().to_string())
 }
 
 /// A few rows for tests that need some.

@@ -1,4 +1,4 @@
-//! Thousands of short lives on a simulated disk: batches, merges, removals, failing operations and
+//! Thousands of short lives on a simulated disk: batches, merges, rollups, removals, failing operations and
 //! power cuts in a random order, checked against a map after each.
 //!
 //! `STOKER_SIM_LIVES` says how many (1,500 unless told), `STOKER_SIM_SEED` the first seed. A seed
@@ -41,10 +41,16 @@ impl Life {
         let mut random = fastrand::Rng::with_seed(seed);
         let seal_rows = [5, 30, 1_000_000][random.usize(..3)];
         let retain_raw = random.bool().then_some(RETAIN);
+        let beyond = |hours: u64| match hours {
+            0 => Some(Duration::ZERO),
+            _ => Some(RETAIN + Duration::from_secs(hours * 3600)),
+        };
         let settings = StoreConfig {
             seal_rows,
             index: false,
             retain_raw,
+            retain_hourly: beyond([0, 1, 2][random.usize(..3)]),
+            retain_functions: beyond([0, 3][random.usize(..2)]),
             retry_after: Duration::from_micros(200),
             busy_after: Duration::from_millis(30),
             ..config(dir)
@@ -179,8 +185,11 @@ impl Life {
         let Some(store) = self.store.clone() else { return };
         let mut now = EPOCH + self.random.u64(0..6 * HOUR) * WINDOW_NS;
         if let Some(retain) = self.settings.retain_raw {
-            self.removed_before = self.removed_before.max(now);
-            now += u64::try_from(retain.as_nanos()).unwrap();
+            let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+            let coarser = [self.settings.retain_hourly, self.settings.retain_functions];
+            let longest = coarser.into_iter().flatten().max().unwrap_or_default().max(retain);
+            self.removed_before = self.removed_before.max(now - nanos(longest - retain));
+            now += nanos(retain);
         }
         for _ in 0..self.random.u8(1..4) {
             let _ = store.maintain(UnixNanos(now));
@@ -207,6 +216,13 @@ impl Life {
         }
         let losses = store.losses(&TenantId::default_tenant(), TimeRange::ALL);
         assert!(losses.is_empty(), "seed {}: {losses:?}", self.seed);
+        let is_on = |retain: Option<Duration>| retain != Some(Duration::ZERO);
+        let StoreConfig { retain_hourly, retain_functions, .. } = self.settings;
+        if is_on(retain_hourly) || is_on(retain_functions) {
+            let has_stacks = !is_on(retain_functions);
+            held = held.reduced(has_stacks);
+            self.model = self.model.reduced(has_stacks);
+        }
         let before = self.removed_before;
         // What may be gone is what was there before or less, and never more than at the last look.
         let is_old = |window: u64| window + WINDOW_NS <= before;

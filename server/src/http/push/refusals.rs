@@ -40,7 +40,7 @@ pub(super) fn not_stored(error: &StoreError) -> ApiError {
             (StatusCode::BAD_REQUEST, "too_many_series", "use fewer distinct labels")
         }
         StoreError::BeyondRetention { .. } => {
-            let hint = "keep data for longer: --retain-raw";
+            let hint = "keep data for longer: --retain-functions, --retain-hourly, --retain-raw";
             (StatusCode::BAD_REQUEST, "beyond_retention", hint)
         }
         StoreError::Full { .. } => {

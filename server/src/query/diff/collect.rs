@@ -8,10 +8,11 @@ use stoker_wire::Dictionary;
 use crate::query::error::QueryError;
 use crate::query::fold::StackSink;
 use crate::query::gauge::Gauge;
+use crate::query::groups::Groups;
 use crate::query::scan::{Sink, scan};
 use crate::query::selector::value_of;
 use crate::query::{Engine, Query};
-use crate::store::{WindowFacts, WindowRows};
+use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 
 /// Replicates of both sides and all placebos together.
 const MAX_COLUMNS: usize = 20_000;
@@ -30,6 +31,8 @@ pub(super) struct Column {
 pub(super) struct Collector {
     pub(super) stacks: StackSink,
     label: String,
+    /// Where hosts are replicates and a side has rollups: groups of hosts take their place.
+    groups: Option<Groups>,
     pub(super) columns: Vec<Column>,
     index: FxHashMap<(Side, u32, String), u32>,
     /// By node and column: value and samples.
@@ -46,12 +49,13 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(label: &str, max_nodes: usize) -> Self {
+    pub(super) fn new(label: &str, groups: Option<Groups>, max_nodes: usize) -> Self {
         let mut stacks = StackSink::new(None, max_nodes, Gauge::default());
         stacks.add_root();
         Self {
             stacks,
             label: label.to_owned(),
+            groups,
             columns: Vec::new(),
             index: FxHashMap::default(),
             cells: FxHashMap::default(),
@@ -77,6 +81,7 @@ impl Collector {
         self.classes.clear();
         self.last = None;
         self.observed.clear();
+        let query = &query.clone().widened(engine.parts);
         let stats = scan(engine, query, self)?;
         if placebo == 0 {
             self.lost_samples[usize::from(side == Side::New)] = stats.lost_samples;
@@ -148,13 +153,27 @@ impl Collector {
 }
 
 impl Sink for Collector {
+    fn labels(&self) -> Vec<&str> {
+        match self.groups {
+            Some(_) => Vec::new(),
+            None => vec![&self.label],
+        }
+    }
+
+    fn level(&mut self, level: Level) {
+        self.groups.iter_mut().for_each(|groups| groups.level(level));
+    }
+
     fn enter(&mut self, dictionary: &Dictionary) {
         self.stacks.enter(dictionary);
         self.last = None;
     }
 
     fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError> {
-        let name = value_of(&self.label, series, attributes).to_owned();
+        let name = match &self.groups {
+            Some(groups) => group_name(groups.of_row(series, attributes)),
+            None => value_of(&self.label, series, attributes).to_owned(),
+        };
         let column = self.column(&name)?;
         let class = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
         self.classes.push((column, series.clone(), attributes.clone()));
@@ -177,13 +196,21 @@ impl Sink for Collector {
     }
 
     fn fact(&mut self, facts: &WindowFacts) {
-        let held = self.observed.entry(facts.host_name.to_string()).or_default();
+        let name = match &mut self.groups {
+            Some(groups) => group_name(groups.of_facts(facts)),
+            None => facts.host_name.to_string(),
+        };
+        let held = self.observed.entry(name).or_default();
         *held = held.saturating_add(facts.facts.observed_ns);
     }
 
     fn check(&self) -> Result<(), QueryError> {
         self.stacks.check()
     }
+}
+
+fn group_name(group: ReplicateGroup) -> String {
+    format!("group {:02}", group.at())
 }
 
 /// Columns in order of placebo, side and name: the k-th of both sides belong together where they

@@ -21,6 +21,7 @@ pub use answer::{
 use self::collect::Collector;
 use super::error::QueryError;
 use super::fold::Folded;
+use super::groups::{Groups, HOST};
 use super::scan::ScanStats;
 use super::top::required_type;
 use super::{Engine, Query};
@@ -122,7 +123,16 @@ pub fn diff(
             "compare like with like",
         ));
     }
-    let mut collector = Collector::new(&options.replicates, base_engine.limits.max_nodes);
+    let base = &base.clone().widened(base_engine.parts);
+    let new = &new.clone().widened(new_engine.parts);
+    let sides = [(base_engine, base), (new_engine, new)];
+    let has_rollups = sides.iter().any(|(engine, query)| {
+        let rollups = engine.parts.rollups(query.range);
+        rollups.is_some_and(|rollups| rollups.dropped.contains(HOST))
+    });
+    let groups = (has_rollups && options.replicates == HOST)
+        .then(|| Groups::new(base_engine.parts.tenant()));
+    let mut collector = Collector::new(&options.replicates, groups, base_engine.limits.max_nodes);
     collector.side(base_engine, base, Side::Base, 0)?;
     collector.side(new_engine, new, Side::New, 0)?;
     collector.check_sides()?;

@@ -8,6 +8,7 @@ use stoker_wire::{Decoder, proto};
 use super::super::api::{TenantId, WindowFacts};
 use super::super::blobs::Blobs;
 use super::super::error::StoreError;
+use super::super::level::Level;
 use super::super::messages::{BlockEntry, Footer, LogRecord};
 use super::{
     BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, Segment, TRAILER_BYTES,
@@ -41,6 +42,9 @@ impl Segment {
         let footer = Footer::decode(&*footer).map_err(|e| StoreError::damaged(&path, e))?;
         if footer.id != id || footer.tenant != tenant.as_str() {
             return Err(wrong("its footer is another segment's"));
+        }
+        if Level::from_code(footer.level).is_none() {
+            return Err(wrong("its footer has a level that no version has"));
         }
         Ok(Self { footer, length, name })
     }

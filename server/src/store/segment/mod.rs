@@ -5,6 +5,7 @@
 //! format of its own for what the wire can already say. Stacks and rows, which are nearly all of it,
 //! are columns (`stacks`, `rows`). Each block is compressed and has its checksum in the footer, and
 //! is read only when it is asked for. Version 1, whose stacks and rows were the wire's, is still read.
+//! Version 3 is for rollups: its footer says the level, and function tables have totals.
 
 mod blocks;
 mod columns;
@@ -16,12 +17,14 @@ mod stacks;
 mod write;
 
 pub use read::{Segment, SegmentDictionary, Wanted};
-pub use write::{COMPACT_LEVEL, SEAL_LEVEL, SegmentContent, write_segment};
+pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, write_segment};
 
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
-/// The version of segments that is written, and the newest that is read.
-pub const SEGMENT_VERSION: u32 = 2;
+/// The newest version of segments that is read, and the one that rollups are written in.
+pub const SEGMENT_VERSION: u32 = 3;
+/// The version that raw rows are written in: version 3 adds nothing for them.
+const RAW_VERSION: u32 = 2;
 /// Magic, version, and four bytes that are 0.
 pub const HEADER_BYTES: usize = 16;
 /// Length of the footer, its crc32c, magic.
@@ -50,6 +53,8 @@ pub enum BlockKind {
     Stacks = 5,
     /// Rows of one profile type and hour, by stack and then by time.
     Rows = 6,
+    /// Version 3: total values of functions of one profile type and hour, as [`BlockKind::Rows`].
+    FunctionTotals = 7,
 }
 
 impl BlockKind {

@@ -28,13 +28,13 @@ impl Order {
     /// The order for what these rows and definitions use.
     pub fn new(
         dictionary: &Dictionary,
-        windows: &[WindowRows],
+        windows: [&[WindowRows]; 2],
         definitions: &[(FrameIx, Definition)],
     ) -> Self {
         let mut nodes = vec![false; dictionary.nodes.len()];
         let mut is_series = vec![false; dictionary.labels.len()];
         let mut is_attribute = is_series.clone();
-        for row in windows.iter().flat_map(|held| &held.rows) {
+        for row in windows.into_iter().flatten().flat_map(|held| &held.rows) {
             nodes[row.node.at()] = true;
             is_series[row.series.at()] = true;
             is_attribute[row.attributes.at()] = true;

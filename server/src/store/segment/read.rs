@@ -12,6 +12,7 @@ use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
 use super::super::error::StoreError;
 use super::super::head::{facts_in, windows_in};
+use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer};
 use super::super::names::{NamesGrowth, builds};
 use super::columns::columns;
@@ -87,6 +88,11 @@ impl Segment {
         &self.name
     }
 
+    /// How finely it has its rows.
+    pub fn level(&self) -> Level {
+        Level::from_code(self.footer.level).unwrap_or_default()
+    }
+
     /// What it teaches of names, and the builds of its frames. Reads no stack and no row.
     ///
     /// # Errors
@@ -145,8 +151,8 @@ impl Segment {
         let within = |entry: &BlockEntry| {
             wanted.range.overlaps(UnixNanos(entry.first_window), UnixNanos(entry.last_window))
         };
-        let rows: Vec<(usize, &BlockEntry)> = self.row_blocks(wanted.profile_type);
-        let rows: Vec<_> = rows.into_iter().filter(|(_, entry)| within(entry)).collect();
+        let rows = self.row_blocks(wanted.profile_type).into_iter();
+        let rows: Vec<(usize, &BlockEntry)> = rows.filter(|(_, entry)| within(entry)).collect();
         let mut failure = None;
         let all_facts = self.facts(blobs, cache, within).unwrap_or_else(|error| {
             failure = Some(error);
@@ -158,6 +164,7 @@ impl Segment {
         }
         let held = self.dictionary(blobs, cache)?;
         let (dictionary, dictionary_id) = (held.get(), self.id());
+        let level = self.level();
         let mut series = Series { dictionary, wanted: wanted.series, known: Vec::new() };
         for (at, entry) in rows {
             if !series.may_be_in(entry) {
@@ -174,12 +181,18 @@ impl Segment {
             if windows.is_empty() {
                 continue;
             }
-            if visit(PartView { dictionary, dictionary_id, windows, facts }).is_break() {
+            let none: &[WindowRows] = &[];
+            let (windows, totals) = match entry.kind == BlockKind::FunctionTotals.code() {
+                true => (none, windows),
+                false => (windows, none),
+            };
+            let part = PartView { dictionary, dictionary_id, windows, facts, level, totals };
+            if visit(part).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             facts = &[];
         }
-        let rest = PartView { dictionary, dictionary_id, windows: &[], facts };
+        let rest = PartView { dictionary, dictionary_id, windows: &[], facts, level, totals: &[] };
         let flow = if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) };
         failure.map_or(Ok(flow), Err)
     }
@@ -191,7 +204,8 @@ impl Segment {
             let name = types.get(entry.profile_type as usize);
             profile_type.is_none_or(|wanted| name.is_some_and(|name| name == wanted.as_str()))
         };
-        let kinds = [BlockKind::Rows.code(), BlockKind::WireRows.code()];
+        let kinds = [BlockKind::Rows, BlockKind::WireRows, BlockKind::FunctionTotals];
+        let kinds = kinds.map(BlockKind::code);
         let all = self.footer.blocks.iter().enumerate();
         all.filter(|(_, entry)| kinds.contains(&entry.kind) && of_type(entry)).collect()
     }
@@ -310,7 +324,7 @@ struct Series<'a> {
 impl Series<'_> {
     fn may_be_in(&mut self, entry: &BlockEntry) -> bool {
         let Some(wanted) = self.wanted else { return true };
-        if entry.kind != BlockKind::Rows.code() {
+        if entry.kind == BlockKind::WireRows.code() {
             return true;
         }
         if self.known.is_empty() {

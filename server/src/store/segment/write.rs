@@ -11,12 +11,14 @@ use stoker_wire::{BatchBody, Dictionary, Encoder, Rebase};
 use super::super::api::{TenantId, WindowFacts, WindowRows};
 use super::super::error::StoreError;
 use super::super::head::HeadRows;
+use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, Watermark};
 use super::columns::ColumnWriter;
 use super::order::Order;
 use super::rows::{TimedRow, write_rows};
 use super::{
-    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, SEGMENT_VERSION, header,
+    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, RAW_VERSION, SEGMENT_VERSION,
+    header,
 };
 
 /// zstd's level where a log is sealed: fast enough that sealing keeps up with ingest.
@@ -41,8 +43,21 @@ pub struct SegmentContent<'a> {
     pub definitions: &'a [(FrameIx, Definition)],
     /// Rows, facts and watermarks.
     pub rows: &'a HeadRows,
+    /// What is different in rollups.
+    pub rollup: Rollup<'a>,
     /// zstd's level.
     pub level: i32,
+}
+
+/// What rollups have beside rows; nothing where rows are raw.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rollup<'a> {
+    /// How finely rows are kept.
+    pub level: Level,
+    /// Total values of functions, where rows are their self values.
+    pub totals: &'a [WindowRows],
+    /// Labels that rows had and have no more.
+    pub dropped: &'a [String],
 }
 
 /// The bytes of a segment and its footer.
@@ -51,20 +66,16 @@ pub struct SegmentContent<'a> {
 /// When compression fails for want of memory.
 pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), StoreError> {
     let write = || -> io::Result<(Vec<u8>, Footer)> {
-        let bytes = header(SEGMENT_VERSION).to_vec();
+        let version =
+            if content.rollup.level == Level::Raw { RAW_VERSION } else { SEGMENT_VERSION };
+        let bytes = header(version).to_vec();
         let mut out = Blocks { bytes, entries: Vec::new(), level: content.level };
-        let order = Order::new(content.dictionary, &content.rows.windows, content.definitions);
+        let (windows, totals) = (&content.rows.windows, content.rollup.totals);
+        let order = Order::new(content.dictionary, [windows, totals], content.definitions);
         let mut footer = footer(content, &order);
         out.dictionary(content, &order)?;
-        for of_type in content.rows.windows.chunk_by(|a, b| a.profile_type == b.profile_type) {
-            let at =
-                footer.profile_types.iter().position(|t| t == of_type[0].profile_type.as_str());
-            let at = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
-            for of_hour in of_type.chunk_by(|a, b| hour(a) == hour(b)) {
-                let rows = out.rows(at, &sorted(of_hour, &order))?;
-                footer.rows += rows;
-            }
-        }
+        footer.rows = out.all_rows(BlockKind::Rows, windows, &footer, &order)?;
+        out.all_rows(BlockKind::FunctionTotals, totals, &footer, &order)?;
         out.facts(&content.rows.facts)?;
         footer.blocks = out.entries;
         finish(&mut out.bytes, &footer);
@@ -138,8 +149,28 @@ impl Blocks {
         Ok(())
     }
 
+    /// Writes rows of all types and hours; gives how many they are.
+    fn all_rows(
+        &mut self,
+        kind: BlockKind,
+        windows: &[WindowRows],
+        footer: &Footer,
+        order: &Order,
+    ) -> io::Result<u64> {
+        let mut rows = 0;
+        for of_type in windows.chunk_by(|a, b| a.profile_type == b.profile_type) {
+            let at =
+                footer.profile_types.iter().position(|t| t == of_type[0].profile_type.as_str());
+            let at = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
+            for of_hour in of_type.chunk_by(|a, b| hour(a) == hour(b)) {
+                rows += self.rows(kind, at, &sorted(of_hour, order))?;
+            }
+        }
+        Ok(rows)
+    }
+
     /// Writes rows of one type and hour; gives how many they are.
-    fn rows(&mut self, profile_type: u32, rows: &[TimedRow]) -> io::Result<u64> {
+    fn rows(&mut self, kind: BlockKind, profile_type: u32, rows: &[TimedRow]) -> io::Result<u64> {
         for block in rows.chunks(BLOCK_ROWS) {
             let windows = || block.iter().map(|timed| timed.window * WINDOW_NS);
             let series = |timed: Option<&TimedRow>| timed.map_or(0, |timed| timed.row.series.0);
@@ -150,7 +181,7 @@ impl Blocks {
                 rows: block.len() as u64,
                 first_series: series(block.first()),
                 last_series: series(block.last()),
-                ..about(BlockKind::Rows)
+                ..about(kind)
             };
             let (stored, raw_length) = write_rows(block, self.level)?;
             self.push(&stored, raw_length, entry);
@@ -205,6 +236,8 @@ fn footer(content: SegmentContent<'_>, order: &Order) -> Footer {
             .collect(),
         rows: 0,
         samples: rows.fold(0, |sum, row| row.count.saturating_add(sum)),
+        level: content.rollup.level.code(),
+        dropped_labels: content.rollup.dropped.to_vec(),
     }
 }
 

@@ -1,0 +1,102 @@
+//! Summing up: segments of a finer level become one of a coarser. The new segment supersedes them, as
+//! a merged one does, so that nothing but the presence of one file decides which of them counts: no
+//! row is lost, none counts twice, and what comes late for an hour that was summed up already is a
+//! segment of its own until it is summed up too.
+
+use std::sync::Arc;
+
+use super::compact::supersede;
+use super::error::StoreError;
+use super::functions::function_tables;
+use super::level::Level;
+use super::losses::Loss;
+use super::merge::{Merge, Merged};
+use super::reduce::Reduce;
+use super::segment::Segment;
+use super::shared::{Shared, count};
+use super::tenant::Tenant;
+
+/// Sums up the first of `segments`, as many as one merge may hold, for the level `to`; says whether
+/// any were.
+pub fn roll(
+    shared: &Shared,
+    tenant: &Tenant,
+    mut segments: Vec<Arc<Segment>>,
+    to: Level,
+) -> Result<bool, StoreError> {
+    segments.retain(|segment| tenant.retirement.is_mergeable(segment.id()));
+    if segments.is_empty() || tenant.retirement.is_halted() {
+        return Ok(false);
+    }
+    segments.sort_by_key(|segment| segment.id());
+    let mut rows = 0;
+    let fits = segments.iter().take_while(|segment| {
+        rows += segment.footer.rows;
+        rows <= shared.config.compact_rows
+    });
+    let fits = fits.count().max(1);
+    segments.truncate(fits);
+    let mut summed = sum_up(shared, tenant, &segments, to)?;
+    if summed.is_none() && segments.len() > 1 {
+        segments.truncate(1);
+        summed = sum_up(shared, tenant, &segments, to)?;
+    }
+    let Some((summed, lost)) = summed else {
+        tracing::error!(
+            segment = segments[0].name(),
+            "too much for one dictionary to be summed up"
+        );
+        tenant.retirement.leave([segments[0].id()].into_iter());
+        return Ok(true);
+    };
+    for (segment, loss) in lost {
+        shared.folder.copy_aside(&shared.blobs.path(segment.name()), "damaged")?;
+        let file = format!("{:016x}.seg", segment.id());
+        shared.folder.note_loss(&tenant.id, &file, &loss)?;
+        tenant.losses.add(segment.name(), loss);
+    }
+    let rows = segments.iter().map(|segment| segment.footer.rows).sum::<u64>();
+    let ids: Vec<u64> = segments.iter().map(|segment| segment.id()).collect();
+    let superseded = supersede(shared, tenant, segments, summed);
+    // What is written but cannot be read again would be no other the next time.
+    if matches!(superseded, Err(StoreError::Damaged { .. })) {
+        tenant.retirement.leave(ids.iter().copied());
+    }
+    superseded?;
+    count(&shared.counters.segments_rolled, ids.len() as u64);
+    count(&shared.counters.rows_rolled, rows);
+    tracing::info!(tenant = %tenant.id, segments = ids.len(), rows, to = to.as_str(), "summed up");
+    Ok(true)
+}
+
+type Lost<'a> = Vec<(&'a Arc<Segment>, Loss)>;
+
+/// What segments come to, and those of them of which something cannot be read. Nothing where one
+/// dictionary cannot hold it.
+fn sum_up<'a>(
+    shared: &Shared,
+    tenant: &Tenant,
+    segments: &'a [Arc<Segment>],
+    to: Level,
+) -> Result<Option<(Merged, Lost<'a>)>, StoreError> {
+    let mut merge = Merge::hourly(Reduce::new(&tenant.id, &shared.config.rollup_labels));
+    let mut lost = Vec::new();
+    for segment in segments {
+        match merge.add(&*shared.blobs, segment) {
+            Ok(()) => {}
+            // It is no better later; what is sound of it is kept, and the rest named.
+            Err(error @ StoreError::Damaged { .. }) => {
+                lost.push((segment, Loss::of(error.to_string(), Some(&segment.footer))));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let summed = tenant.names.read(|names| {
+        let hourly = merge.finish(names)?;
+        Some(match to {
+            Level::Raw | Level::Hourly => hourly,
+            Level::Functions => function_tables(hourly, &names.modules),
+        })
+    });
+    Ok(summed.map(|summed| (summed, lost)))
+}
