@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod client;
 mod diff;
 mod export;
@@ -53,6 +54,7 @@ enum Command {
     Query(query::QueryArgs),
     Top(top::TopArgs),
     Diff(diff::DiffArgs),
+    BenchDiff(bench::BenchArgs),
     Export(export::ExportArgs),
     Push(push::PushArgs),
     Symbols(symbols::SymbolsArgs),
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Up(args) => done(up::run(&args).map_err(|error| Failure::from_chain(&error))),
         Command::Record(args) => record::run(&args),
         Command::Diff(args) => block_on(diff::run(args)),
+        Command::BenchDiff(args) => bench::run(&args),
         Command::Top(args) => done(block_on(top::run(args))),
         Command::Query(args) => done(block_on(query::run(args))),
         Command::Export(args) => done(block_on(export::run(args))),

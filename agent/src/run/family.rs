@@ -7,9 +7,11 @@ use std::path::Path;
 use crate::kernel::KernelEvent;
 
 /// Processes that are recorded, by id. Events must come in the order of time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Family {
     members: HashSet<u32>,
+    /// Members that are not recorded before they run another program.
+    before_exec: HashSet<u32>,
     /// Members whose first thread has ended; other threads of theirs may still run.
     ended: Vec<u32>,
 }
@@ -19,14 +21,21 @@ impl Family {
     /// have started to flow, so that nobody is born unseen.
     pub(super) fn of(pids: &[u32]) -> Self {
         let members = with_descendants(pids.iter().copied().collect(), &parents());
-        let mut family = Self { members, ended: Vec::new() };
+        let mut family = Self { members, ..Self::default() };
         family.ended = family.members.iter().copied().filter(|pid| !is_alive(*pid)).collect();
         family.forget_gone();
         family
     }
 
-    pub(super) fn holds(&self, pid: u32) -> bool {
-        self.members.contains(&pid)
+    /// The same, and what these processes do before they run another program is left out: it is not
+    /// the command's.
+    pub(super) fn of_commands(pids: &[u32]) -> Self {
+        Self { before_exec: pids.iter().copied().collect(), ..Self::of(pids) }
+    }
+
+    /// Whether what this process does is recorded.
+    pub(super) fn records(&self, pid: u32) -> bool {
+        self.members.contains(&pid) && !self.before_exec.contains(&pid)
     }
 
     pub(super) fn members(&self) -> Vec<u32> {
@@ -46,7 +55,10 @@ impl Family {
             KernelEvent::Fork { pid, parent_pid, .. } if pid != parent_pid => {
                 self.born(pid, parent_pid);
             }
-            KernelEvent::Exit { pid, tid, .. } if pid == tid && self.holds(pid) => {
+            KernelEvent::Exec { pid, .. } => {
+                self.before_exec.remove(&pid);
+            }
+            KernelEvent::Exit { pid, tid, .. } if pid == tid && self.members.contains(&pid) => {
                 self.ended.push(pid);
             }
             _ => {}
@@ -55,7 +67,7 @@ impl Family {
 
     fn born(&mut self, pid: u32, parent: u32) {
         self.ended.retain(|&ended| ended != pid);
-        if self.holds(parent) {
+        if self.members.contains(&parent) {
             self.members.insert(pid);
         } else {
             self.members.remove(&pid);
@@ -129,11 +141,21 @@ mod tests {
         let parents = [(5, 4), (4, 2), (2, 1), (3, 1)];
         let found = with_descendants([2].into(), &parents);
         assert_eq!(found, [2, 4, 5].into());
-        let mut family = Family { members: found, ended: Vec::new() };
+        let mut family = Family { members: found, ..Family::default() };
         family.born(9, 5);
-        assert!(family.holds(9));
+        assert!(family.records(9));
         family.born(9, 3);
-        assert!(!family.holds(9));
+        assert!(!family.records(9));
+    }
+
+    #[test]
+    fn a_command_is_recorded_from_its_program_on() {
+        let own = std::process::id();
+        let mut family = Family::of_commands(&[own]);
+        assert!(!family.records(own));
+        let comm = crate::kernel::Comm::default();
+        family.watch(&KernelEvent::Exec { time_ns: 1, pid: own, tid: own, comm });
+        assert!(family.records(own));
     }
 
     #[test]

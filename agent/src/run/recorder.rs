@@ -9,6 +9,7 @@
 //! Without the rights for that, processes of one's own are sampled through perf events alone
 //! ([`Recorder::start_own`]); all that follows is the same.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ use crate::kernel::{KernelError, KernelEvent, OwnStart, SampleSource};
 /// How often what was counted is folded into the profile, and ended processes are forgotten.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a command that has not begun is held back for its unwinding tables.
+const PREPARE_PATIENCE: Duration = Duration::from_millis(500);
 /// Between two questions whether names are still waited for.
 const NAMES_EVERY: Duration = Duration::from_millis(100);
 
@@ -36,6 +39,8 @@ pub struct RecorderConfig {
     pub frequency_hz: u32,
     /// These processes, their children and theirs; every process where there is none.
     pub pids: Vec<u32>,
+    /// From when on they are recorded.
+    pub start: OwnStart,
 }
 
 /// What has been recorded so far.
@@ -99,7 +104,11 @@ impl Recorder {
     /// When the kernel side cannot be loaded.
     pub fn start(config: &RecorderConfig) -> Result<Self, KernelError> {
         let taking = Taking::everything(config.frequency_hz)?;
-        let family = (!config.pids.is_empty()).then(|| Family::of(&config.pids));
+        let family = match (&*config.pids, config.start) {
+            ([], _) => None,
+            (pids, OwnStart::Now) => Some(Family::of(pids)),
+            (pids, OwnStart::AtExec) => Some(Family::of_commands(pids)),
+        };
         Ok(Self::with(taking, family, config.frequency_hz))
     }
 
@@ -108,9 +117,9 @@ impl Recorder {
     ///
     /// # Errors
     /// When the kernel does not allow it, or a process is somebody else's.
-    pub fn start_own(config: &RecorderConfig, start: OwnStart) -> Result<Self, KernelError> {
+    pub fn start_own(config: &RecorderConfig) -> Result<Self, KernelError> {
         let mut members = || Family::of(&config.pids).members();
-        let taking = Taking::own(config.frequency_hz, start, &mut members)?;
+        let taking = Taking::own(config.frequency_hz, config.start, &mut members)?;
         let family = Some(Family::of(&config.pids));
         Ok(Self::with(taking, family, config.frequency_hz))
     }
@@ -128,6 +137,14 @@ impl Recorder {
             started: (Clock::read().now(), now),
             next_fold: now + FOLD_EVERY,
             tally: Tally::default(),
+        }
+    }
+
+    /// Makes ready what following the stacks of a program needs, before it begins.
+    pub fn prepare(&mut self, program: &Path) {
+        if let Some(maps) = self.taking.unwind_maps() {
+            let work = &mut self.work;
+            work.unwinding.prepare(program, &mut work.processes, maps, PREPARE_PATIENCE);
         }
     }
 
@@ -196,7 +213,15 @@ impl Recorder {
         self.taking.drain(&mut |event| {
             if let Some(family) = family {
                 family.watch(&event);
-                if matches!(&event, KernelEvent::Sample(sample) if !family.holds(sample.pid)) {
+                if matches!(&event, KernelEvent::Sample(sample) if !family.records(sample.pid)) {
+                    return;
+                }
+                // Whoever is recorded is sampled soon: what it maps is made ready before.
+                if let KernelEvent::Exec { pid, .. } = event
+                    && family.records(pid)
+                {
+                    work.take(&event);
+                    work.unwinding.expected(pid);
                     return;
                 }
             }

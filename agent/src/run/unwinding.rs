@@ -1,5 +1,8 @@
 //! Keeps the kernel-side unwinder supplied with what the events and samples tell.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use stoker_ebpf_abi::{Process, TableSpan};
 use stoker_unwind::{Rule, RuleId};
 
@@ -10,6 +13,8 @@ use crate::unwind::{Loader, MappingPage, OutcomeCounts, Store, StoreError, Table
 
 /// Files that are named in the metrics.
 const WORST_MAX: usize = 20;
+/// Between two looks whether a table has been compiled.
+const PREPARE_STEP: Duration = Duration::from_millis(1);
 
 /// The loader for one sampler's maps, and how stacks ended.
 #[derive(Default)]
@@ -38,6 +43,13 @@ impl Unwinding {
         }
     }
 
+    /// A process will be sampled soon.
+    pub fn expected(&mut self, pid: u32) {
+        if let Some((_, loader)) = &mut self.loader {
+            loader.expected(pid);
+        }
+    }
+
     /// Takes note of any other event.
     pub fn noted(&mut self, event: &KernelEvent<'_>) {
         let Some((_, loader)) = &mut self.loader else { return };
@@ -54,13 +66,35 @@ impl Unwinding {
 
     /// Loads what is wanted into these maps. To be called after each drain.
     pub fn exchange(&mut self, processes: &mut ProcessTable, maps: &mut UnwindMaps) {
+        if let Some(loader) = self.loader(maps) {
+            loader.exchange(processes, maps);
+        }
+    }
+
+    /// Makes ready what a program needs that has not begun, if that takes no longer than `patience`.
+    pub fn prepare(
+        &mut self,
+        program: &Path,
+        processes: &mut ProcessTable,
+        maps: &mut UnwindMaps,
+        patience: Duration,
+    ) {
+        let Some(loader) = self.loader(maps) else { return };
+        let until = Instant::now() + patience;
+        loader.prepare(program, processes);
+        while loader.is_compiling() && Instant::now() < until {
+            std::thread::sleep(PREPARE_STEP);
+            loader.exchange(processes, maps);
+        }
+    }
+
+    fn loader(&mut self, maps: &UnwindMaps) -> Option<&mut Loader> {
         let room = maps.room();
         if room.is_none() {
-            return;
+            return None;
         }
         let make = || (room, Loader::new(room.table_pages, room.mapping_pages));
-        let (_, loader) = self.loader.get_or_insert_with(make);
-        loader.exchange(processes, maps);
+        Some(&mut self.loader.get_or_insert_with(make).1)
     }
 
     /// All that is counted.

@@ -50,6 +50,8 @@ pub struct Loader {
     pub(super) mapping_pages: Pages,
     /// To look at in the next exchange; whether because of a sample.
     wanted: FxHashMap<u32, bool>,
+    /// Those of which tables are compiled before the first sample.
+    expected: FxHashSet<u32>,
     /// To be taken from the kernel in the next exchange.
     ended: FxHashSet<u32>,
     /// Pages of mappings that were given up, and when.
@@ -72,6 +74,7 @@ impl Loader {
             processes: FxHashMap::default(),
             mapping_pages: Pages::new(mapping_pages),
             wanted: FxHashMap::default(),
+            expected: FxHashSet::default(),
             ended: FxHashSet::default(),
             retired: Vec::new(),
             tick: 0,
@@ -95,9 +98,17 @@ impl Loader {
         }
     }
 
+    /// A process will be sampled soon: its tables are compiled before, and again when it maps more.
+    pub fn expected(&mut self, pid: u32) {
+        self.expected.insert(pid);
+        self.wanted.insert(pid, true);
+    }
+
     /// A process maps more than before.
     pub fn mapped(&mut self, pid: u32) {
-        if self.processes.contains_key(&pid) {
+        if self.expected.contains(&pid) {
+            self.wanted.insert(pid, true);
+        } else if self.processes.contains_key(&pid) {
             self.wanted.entry(pid).or_insert(false);
         }
     }
@@ -119,6 +130,7 @@ impl Loader {
     /// A process has ended.
     pub fn exited(&mut self, pid: u32) {
         self.ended.insert(pid);
+        self.expected.remove(&pid);
         self.wanted.remove(&pid);
     }
 

@@ -134,7 +134,7 @@ impl Loader {
         }
     }
 
-    fn ask(&mut self, build: &BuildId, processes: &mut ProcessTable) -> TableOf {
+    pub(super) fn ask(&mut self, build: &BuildId, processes: &mut ProcessTable) -> TableOf {
         let source = match processes.is_vdso(build) {
             true => Some(Source::Vdso),
             false => processes.open_binary(build).map(Source::File),

@@ -13,6 +13,7 @@ mod loader;
 mod loading;
 mod pages;
 mod plan;
+mod preparing;
 mod store;
 mod tables;
 

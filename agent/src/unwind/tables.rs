@@ -62,6 +62,10 @@ impl Tables {
         self.by_build.insert(build, state);
     }
 
+    pub(super) fn is_compiling(&self) -> bool {
+        self.by_build.values().any(|state| matches!(state, State::Compiling))
+    }
+
     pub(super) fn loaded(&self) -> u64 {
         self.loaded
     }

@@ -6,12 +6,14 @@
 
 mod contrast;
 mod distribution;
+mod drift;
 mod many;
 mod permutation;
 mod placebo;
 
 pub use contrast::{Contrast, Design, Ratio, effective_clusters, paired, ratio, unpaired};
 pub use distribution::{t_quantile, t_tail};
+pub use drift::{Drift, drift};
 pub use many::{benjamini_hochberg, bonferroni};
 pub use permutation::{Assignments, Bar, MaxTail, max_tail};
 pub use placebo::{MIN_PLACEBOS, Placebo};

@@ -2,7 +2,7 @@
 //! there are replicates, and a gate for CI.
 
 mod flame;
-mod print;
+pub mod print;
 mod sides;
 mod verdict;
 
@@ -17,7 +17,7 @@ use crate::client::ServerArgs;
 use crate::failure::Failure;
 use crate::table::Style;
 use crate::top::RangeArgs;
-use verdict::Undecided;
+pub use verdict::{VerdictArgs, conclude};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,12 +63,8 @@ pub struct DiffArgs {
     /// Fail (exit code 1) when this holds for sure: 'total > 1% or function > 5%'
     #[arg(long, value_name = "GATE", value_parser = gate)]
     fail_on: Option<Gate>,
-    /// What to do when it cannot be told [default: exit code 3]
-    #[arg(long, value_name = "VERDICT", requires = "fail_on")]
-    undecided: Option<Undecided>,
-    /// Say in plain words why the gate decided so, and what would decide it
-    #[arg(long, requires = "fail_on")]
-    explain: bool,
+    #[command(flatten)]
+    verdict: VerdictArgs,
     /// Files: what their totals stand for; selectors are per second of a host
     #[arg(long)]
     per: Option<PerWhat>,
@@ -133,7 +129,7 @@ impl By {
     }
 }
 
-fn gate(text: &str) -> Result<Gate, String> {
+pub fn gate(text: &str) -> Result<Gate, String> {
     Gate::parse(text).map_err(|error| error.to_string())
 }
 
@@ -143,7 +139,7 @@ fn rates(text: &str) -> Result<String, String> {
 }
 
 /// A percentage as a part.
-fn percent(text: &str) -> Result<f64, String> {
+pub fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').parse().ok();
     let percent = number.filter(|percent: &f64| (0.0..=100.0).contains(percent));
     percent.map(|percent| percent / 100.0).ok_or_else(|| "write a percentage, like 1%".to_owned())
@@ -166,7 +162,7 @@ pub async fn run(args: DiffArgs) -> Result<ExitCode, Failure> {
         DiffFormat::Html => flame::html(&sides.trees(&args).await?, &answer)?,
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::from_output)?;
-    Ok(verdict::conclude(&answer, &args))
+    Ok(conclude(&answer, args.verdict))
 }
 
 fn json(answer: &stoker_server::query::diff::DiffAnswer) -> String {

@@ -12,7 +12,8 @@ use crate::table::{Align, Style, Table, amount};
 /// Callers of a finding that are named.
 const MAX_CALLERS: usize = 3;
 
-pub(super) fn table(answer: &DiffAnswer, limit: usize, style: Style) -> String {
+/// As a table.
+pub fn table(answer: &DiffAnswer, limit: usize, style: Style) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}", total(answer));
     for found in &answer.findings {
@@ -43,7 +44,8 @@ pub(super) fn table(answer: &DiffAnswer, limit: usize, style: Style) -> String {
     text
 }
 
-pub(super) fn markdown(answer: &DiffAnswer, limit: usize) -> String {
+/// For a comment on a change.
+pub fn markdown(answer: &DiffAnswer, limit: usize) -> String {
     let mut text = format!("**{}**\n\n", harmless(&total(answer)));
     for found in &answer.findings {
         let kind = if found.change.change > 0.0 { "🔺" } else { "🔻" };

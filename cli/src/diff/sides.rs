@@ -140,6 +140,7 @@ fn options(args: &DiffArgs, base: &Files, new: &Files) -> Result<DiffOptions, Fa
         replicates: FILE_LABEL.to_owned(),
         per,
         rates: args.rates.as_deref().and_then(DiffOptions::rates),
+        alpha: DiffOptions::ALPHA,
         min_share: args.min_share,
         is_paired: args.paired,
         has_time: false,

@@ -3,11 +3,9 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use stoker_formats::text::harmless;
 use stoker_server::query::diff::DiffAnswer;
-
-use super::DiffArgs;
 
 /// The gate failed.
 const FAILED: u8 = 1;
@@ -16,15 +14,26 @@ const UNDECIDED: u8 = 3;
 
 /// What an undecided gate counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Undecided {
+pub enum Undecided {
     /// Exit code 0
     Pass,
     /// Exit code 1
     Fail,
 }
 
+/// How a gate's answer is taken, and what is said of it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct VerdictArgs {
+    /// What to do when it cannot be told [default: exit code 3]
+    #[arg(long, value_name = "VERDICT", requires = "fail_on")]
+    undecided: Option<Undecided>,
+    /// Say in plain words why the gate decided so, and what would decide it
+    #[arg(long, requires = "fail_on")]
+    explain: bool,
+}
+
 /// Says on standard error what the gate came to, and gives the exit code.
-pub(super) fn conclude(answer: &DiffAnswer, args: &DiffArgs) -> ExitCode {
+pub fn conclude(answer: &DiffAnswer, args: VerdictArgs) -> ExitCode {
     let Some(gate) = &answer.gate else { return ExitCode::SUCCESS };
     let (code, counts) = match (gate.verdict.as_str(), args.undecided) {
         ("fail", _) => (FAILED, ""),

@@ -54,18 +54,17 @@ fn become_command(command: &[OsString]) -> io::Error {
 pub struct Launched {
     child: Child,
     pid: Pid,
+    program: PathBuf,
 }
 
 impl Launched {
-    /// Starts the command stopped. With `stdout_is_taken` its standard output goes to our standard
-    /// error.
-    pub fn start(command: &[OsString], stdout_is_taken: bool) -> Result<Self, Failure> {
+    /// Starts the command stopped, with this standard output.
+    pub fn start(command: &[OsString], stdout: Stdio) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
             Failure::new(format!("cannot start {}: {error}", shown(command)), "")
         };
         let program = command.first().map(OsString::as_os_str).unwrap_or_default();
-        find(program)?;
-        let stdout = if stdout_is_taken { io::stderr().into() } else { Stdio::inherit() };
+        let program = find(program)?;
         let child = Command::new("/proc/self/exe")
             .arg(LAUNCH_ARG)
             .args(command)
@@ -77,12 +76,17 @@ impl Launched {
         if !waited.is_some_and(|(_, status)| status.stopped()) {
             return Err(failed(io::Error::other("it ended before it began")));
         }
-        Ok(Self { child, pid })
+        Ok(Self { child, pid, program })
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The file that it will run.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Lets it begin.
@@ -99,6 +103,11 @@ impl Launched {
     pub fn abandon(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Waits until it ends.
+    pub fn wait(mut self) -> i32 {
+        self.child.wait().map_or(CANNOT_START, exit_code)
     }
 
     /// How it ended, if it has.

@@ -23,17 +23,22 @@ use crate::failure::Failure;
 use crate::local::LocalProfile;
 use crate::output::{Format, check_writable, is_stdout, write_whole};
 use crate::table::Style;
-use launch::Launched;
-pub use launch::dispatch;
-use signals::Signals;
+pub use launch::{Launched, dispatch};
+pub use signals::Signals;
+pub use start::begin;
 use summary::{Counts, Facts, summary};
 
 /// Between two looks at what the kernel has taken.
 const STEP: Duration = Duration::from_millis(50);
+/// The same while a command has just begun: its first stacks are followed only when its files are
+/// known.
+const FIRST_STEP: Duration = Duration::from_millis(2);
+/// How long a command has just begun.
+const FIRST: Duration = Duration::from_millis(300);
 /// Between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How long names may take at the end; a further Ctrl-C cuts it short.
-const NAMES_PATIENCE: Duration = Duration::from_secs(10);
+pub const NAMES_PATIENCE: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,6 +119,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
     Ok(command.map_or(ExitCode::SUCCESS, |command| exit(command, &signals)))
 }
 
+/// How long to wait until the next look at a recording that began then.
+pub fn step_after(started: Instant) -> Duration {
+    if started.elapsed() < FIRST { FIRST_STEP } else { STEP }
+}
+
 fn recorder_loop(
     args: &RecordArgs,
     mut recorder: Recorder,
@@ -121,6 +131,7 @@ fn recorder_loop(
     signals: &Signals,
 ) -> Recorded {
     let mut line = ProgressLine::new(args, command.is_some());
+    let started = Instant::now();
     let end = args.duration.and_then(|duration| Instant::now().checked_add(duration));
     loop {
         let progress = recorder.step();
@@ -134,7 +145,7 @@ fn recorder_loop(
         }
         line.show(now, progress);
         let left = end.map_or(STEP, |end| end - now);
-        std::thread::sleep(STEP.min(left));
+        std::thread::sleep(step_after(started).min(left));
     }
     line.clear();
     let (caught, until) = (signals.caught(), Instant::now() + NAMES_PATIENCE);

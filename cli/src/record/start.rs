@@ -1,6 +1,8 @@
 //! Beginning to record: with all rights, or without them as far as that goes.
 
+use std::io;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use stoker_agent::kernel::{KernelError, OwnStart};
 use stoker_agent::run::{Recorder, RecorderConfig};
@@ -14,13 +16,24 @@ use crate::output::is_stdout;
 pub(super) fn start(args: &RecordArgs) -> Result<(Option<Launched>, Recorder), Failure> {
     let has_command = !args.command.is_empty();
     let taken = is_stdout(&args.output);
-    let command = if has_command { Some(Launched::start(&args.command, taken)?) } else { None };
+    let stdout = || if taken { io::stderr().into() } else { Stdio::inherit() };
+    let command = if has_command { Some(Launched::start(&args.command, stdout())?) } else { None };
     let pids = command.as_ref().map_or_else(|| args.pid.clone(), |command| vec![command.id()]);
-    let config = RecorderConfig { frequency_hz: args.frequency, pids };
-    let begin = if has_command { OwnStart::AtExec } else { OwnStart::Now };
-    match Recorder::start(&config).or_else(|error| own(&config, begin, error)) {
-        Ok(recorder) => {
+    begin(args.frequency, pids, command)
+}
+
+/// Begins to record these processes (or all), and then lets the command begin that waits.
+pub fn begin(
+    frequency_hz: u32,
+    pids: Vec<u32>,
+    command: Option<Launched>,
+) -> Result<(Option<Launched>, Recorder), Failure> {
+    let start = if command.is_some() { OwnStart::AtExec } else { OwnStart::Now };
+    let config = RecorderConfig { frequency_hz, pids, start };
+    match Recorder::start(&config).or_else(|error| own(&config, error)) {
+        Ok(mut recorder) => {
             if let Some(command) = &command {
+                recorder.prepare(command.program());
                 command.go();
             }
             Ok((command, recorder))
@@ -35,11 +48,7 @@ pub(super) fn start(args: &RecordArgs) -> Result<(Option<Launched>, Recorder), F
 }
 
 /// Processes of one's own need neither root nor BPF.
-fn own(
-    config: &RecorderConfig,
-    begin: OwnStart,
-    error: KernelError,
-) -> Result<Recorder, KernelError> {
+fn own(config: &RecorderConfig, error: KernelError) -> Result<Recorder, KernelError> {
     let stands_in = matches!(
         error,
         KernelError::NotPermitted { .. }
@@ -51,7 +60,7 @@ fn own(
     if config.pids.is_empty() || !stands_in {
         return Err(error);
     }
-    Recorder::start_own(config, begin)
+    Recorder::start_own(config)
 }
 
 /// What is in the way, with the command that would work.

@@ -20,6 +20,7 @@ pub(super) async fn answer(
     let mut params = Params::read(raw.as_deref())?;
     let (base, new) = params.two_queries()?;
     let options = DiffOptions {
+        alpha: DiffOptions::ALPHA,
         by: params.choice(
             "by",
             &[("function", DiffBy::Function), ("module", DiffBy::Module), ("stack", DiffBy::Stack)],

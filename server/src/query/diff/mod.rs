@@ -77,6 +77,8 @@ pub struct DiffOptions {
     pub per: Per,
     /// Requests per second of base and new: the total is of a request then.
     pub rates: Option<(f64, f64)>,
+    /// The chance of any false alarm.
+    pub alpha: f64,
     /// Functions of a smaller share never gate.
     pub min_share: f64,
     /// Replicates of the same order belong together; hosts of one name always do.
@@ -90,6 +92,8 @@ pub struct DiffOptions {
 }
 
 impl DiffOptions {
+    /// The chance of any false alarm, unless a comparison is one of several.
+    pub const ALPHA: f64 = 0.01;
     /// The least share of a function that gates, unless asked otherwise.
     pub const MIN_SHARE: f64 = 0.01;
 
@@ -151,6 +155,7 @@ pub fn diff(
     let comparison = compare(
         &table,
         &Options {
+            alpha: options.alpha,
             min_share: options.min_share,
             is_paired: is_paired && !is_time_disjoint,
             is_time_disjoint,

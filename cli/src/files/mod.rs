@@ -1,6 +1,8 @@
 //! Files as sources: read, put beside one another as parts in memory, and asked with the very code
 //! that a server asks its store with.
 
+mod recorded;
+
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -136,7 +138,7 @@ impl Files {
                     format!("{}: its values are too large to be averaged", path.display());
                 return Err(Failure::new(message, ""));
             }
-            self.span(&profile);
+            self.span((profile.start.unwrap_or_default(), profile.duration_ns));
             part.windows.push(window_rows(profile, series));
         }
         self.parts.names.definitions.merge(&imported.definitions);
@@ -145,9 +147,8 @@ impl Files {
         Ok(())
     }
 
-    fn span(&mut self, profile: &ImportedProfile) {
-        let start = profile.start.unwrap_or_default();
-        let end = start.0.saturating_add(profile.duration_ns.max(1));
+    fn span(&mut self, (start, duration_ns): (UnixNanos, u64)) {
+        let end = start.0.saturating_add(duration_ns.max(1));
         self.first = self.first.min(start.window_start());
         self.end = self.end.max(UnixNanos(end));
     }
