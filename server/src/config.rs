@@ -50,6 +50,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Queries that run at a time; 0 is one for each CPU and one more.
     pub concurrent_queries: usize,
+    /// Bytes of answers that are kept.
+    pub query_cache: usize,
     /// How much debug information is kept, and how it is read.
     pub symbols: SymbolsConfig,
     /// When logs are sealed, and other settings of the store; its folder is [`Self::data_dir`].
@@ -66,6 +68,7 @@ impl Default for ServerConfig {
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
             concurrent_queries: 0,
+            query_cache: 64 << 20,
             symbols: SymbolsConfig::default(),
             store: StoreConfig::default(),
         }
@@ -78,6 +81,7 @@ impl ServerConfig {
             allowed: crate::http::AllowedHosts::new(bound, &self.allowed_hosts),
             limits: self.limits,
             concurrent_queries: self.concurrent_queries,
+            cache_bytes: self.query_cache,
         }
     }
 }
@@ -100,6 +104,10 @@ pub struct Settings {
     pub query_timeout: Option<String>,
     /// [`ServerConfig::concurrent_queries`].
     pub concurrent_queries: Option<usize>,
+    /// Bytes of memory that a query may take, as `1GiB`.
+    pub query_memory: Option<String>,
+    /// Bytes of answers that are kept, as `64MiB`.
+    pub query_cache: Option<String>,
     /// MiB of debug information that are kept: [`SymbolsConfig::max_bytes`].
     pub max_symbols: Option<u64>,
     /// How long data are kept as they came, as `7d`; `forever` keeps them.
@@ -112,6 +120,12 @@ pub struct Settings {
     pub rollup_labels: Option<Vec<String>>,
     /// Bytes that the folder's logs and segments may take, as `20GiB`.
     pub max_disk: Option<String>,
+    /// Bytes of the disk that stay free, as `1GiB`.
+    pub min_free_disk: Option<String>,
+    /// [`StoreConfig::max_series`].
+    pub max_series: Option<usize>,
+    /// [`StoreConfig::max_attribute_sets`].
+    pub max_attribute_sets: Option<usize>,
     /// What is logged, as `info` or `stoker_server=debug,info`.
     pub log: Option<String>,
     /// `text` or `json`.
@@ -187,12 +201,17 @@ impl Settings {
             allowed_hosts: self.allowed_hosts.or(weaker.allowed_hosts),
             query_timeout: self.query_timeout.or(weaker.query_timeout),
             concurrent_queries: self.concurrent_queries.or(weaker.concurrent_queries),
+            query_memory: self.query_memory.or(weaker.query_memory),
+            query_cache: self.query_cache.or(weaker.query_cache),
             max_symbols: self.max_symbols.or(weaker.max_symbols),
             retain_raw: self.retain_raw.or(weaker.retain_raw),
             retain_hourly: self.retain_hourly.or(weaker.retain_hourly),
             retain_functions: self.retain_functions.or(weaker.retain_functions),
             rollup_labels: self.rollup_labels.or(weaker.rollup_labels),
             max_disk: self.max_disk.or(weaker.max_disk),
+            min_free_disk: self.min_free_disk.or(weaker.min_free_disk),
+            max_series: self.max_series.or(weaker.max_series),
+            max_attribute_sets: self.max_attribute_sets.or(weaker.max_attribute_sets),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
         }
@@ -208,6 +227,10 @@ impl Settings {
         if let Some(text) = &self.query_timeout {
             limits.timeout = positive("query_timeout", text)?;
         }
+        if let Some(text) = &self.query_memory {
+            limits.max_memory_bytes = size("query_memory", text, MIN_QUERY_MEMORY)?;
+        }
+        let query_cache = self.query_cache.as_deref().map(|text| size("query_cache", text, 0));
         let mut symbols = default.symbols;
         if let Some(mib) = self.max_symbols {
             symbols.max_bytes = mib.saturating_mul(1 << 20);
@@ -227,8 +250,13 @@ impl Settings {
             store.rollup_labels = rollup_labels(labels)?;
         }
         if let Some(text) = &self.max_disk {
-            store.max_disk = Some(bytes("max_disk", text)?);
+            store.max_disk = Some(bytes("max_disk", text, MIN_DISK_BYTES)?);
         }
+        if let Some(text) = &self.min_free_disk {
+            store.min_free_disk = Some(bytes("min_free_disk", text, 0)?);
+        }
+        store.max_series = self.max_series.unwrap_or(store.max_series);
+        store.max_attribute_sets = self.max_attribute_sets.unwrap_or(store.max_attribute_sets);
         Ok(ServerConfig {
             data_dir: self.data_dir.unwrap_or(default.data_dir),
             http: self.http.unwrap_or(default.http),
@@ -237,6 +265,7 @@ impl Settings {
             allowed_hosts: self.allowed_hosts.unwrap_or_default(),
             limits,
             concurrent_queries: self.concurrent_queries.unwrap_or(0),
+            query_cache: query_cache.transpose()?.unwrap_or(default.query_cache),
             symbols,
             store,
         })
@@ -281,8 +310,15 @@ fn rollup_labels(labels: &[String]) -> Result<Vec<Arc<str>>, ConfigError> {
 /// The least that a quota may be: a log of the usual size and the segment that it becomes.
 const MIN_DISK_BYTES: u64 = 256 << 20;
 
+/// The least that a query gets: what a small answer takes.
+const MIN_QUERY_MEMORY: u64 = 16 << 20;
+
+fn size(setting: &'static str, text: &str, least: u64) -> Result<usize, ConfigError> {
+    bytes(setting, text, least).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
 /// Reads a number of bytes, as `500MiB`, `20GiB`, `1TiB`; a bare number is bytes.
-fn bytes(setting: &'static str, text: &str) -> Result<u64, ConfigError> {
+fn bytes(setting: &'static str, text: &str, least: u64) -> Result<u64, ConfigError> {
     const UNITS: [(&str, u32); 7] =
         [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("K", 10), ("M", 20), ("G", 30)];
     let trimmed = text.trim();
@@ -291,12 +327,15 @@ fn bytes(setting: &'static str, text: &str) -> Result<u64, ConfigError> {
     let number: Option<u64> = number.trim().parse().ok();
     let bytes = number.and_then(|number| number.checked_mul(1 << shift));
     let wrong = |message: String| {
-        let hint = "write it like 20GiB, at least 256MiB".to_owned();
+        let hint = match least >> 20 {
+            0 => "write it like 20GiB".to_owned(),
+            mib => format!("write it like 20GiB, at least {mib}MiB"),
+        };
         ConfigError::Value { setting, message, hint }
     };
     match bytes {
         None => Err(wrong(format!("{text:?} is no number of bytes"))),
-        Some(bytes) if bytes < MIN_DISK_BYTES => Err(wrong(format!("{text:?} is too little"))),
+        Some(bytes) if bytes < least => Err(wrong(format!("{text:?} is too little"))),
         Some(bytes) => Ok(bytes),
     }
 }

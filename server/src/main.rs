@@ -45,6 +45,12 @@ struct Args {
     /// Queries that run at a time [default: one for each CPU and one more]
     #[arg(long, env = "STOKER_CONCURRENT_QUERIES", value_name = "N")]
     concurrent_queries: Option<usize>,
+    /// Memory that one query may take, such as 1GiB [default: 1GiB]
+    #[arg(long, env = "STOKER_QUERY_MEMORY", value_name = "BYTES")]
+    query_memory: Option<String>,
+    /// Memory for answers that are asked for again; 0 keeps none [default: 64MiB]
+    #[arg(long, env = "STOKER_QUERY_CACHE", value_name = "BYTES")]
+    query_cache: Option<String>,
     /// Debug information that is kept for `stoker symbols push`, in MiB; past it those files go that
     /// were used longest ago. 0 takes none [default: 4096]
     #[arg(long, env = "STOKER_MAX_SYMBOLS", value_name = "MIB")]
@@ -69,6 +75,16 @@ struct Args {
     /// [default: no limit]
     #[arg(long, env = "STOKER_MAX_DISK", value_name = "BYTES")]
     max_disk: Option<String>,
+    /// How much of the disk stays free: with less, nothing is stored until there is room, such as 1GiB
+    /// [default: a twentieth of the disk, at most 1GiB]
+    #[arg(long, env = "STOKER_MIN_FREE_DISK", value_name = "BYTES")]
+    min_free_disk: Option<String>,
+    /// Series in use at most; batches with more are refused [default: 100000]
+    #[arg(long, env = "STOKER_MAX_SERIES", value_name = "N")]
+    max_series: Option<usize>,
+    /// Sets of attributes in use at most; rows with more are stored without theirs [default: 500000]
+    #[arg(long, env = "STOKER_MAX_ATTRIBUTE_SETS", value_name = "N")]
+    max_attribute_sets: Option<usize>,
     /// What is logged: a level, or targets with levels [default: info]
     #[arg(long, env = "STOKER_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -120,12 +136,17 @@ impl Args {
             allowed_hosts: self.allowed_host,
             query_timeout: self.query_timeout,
             concurrent_queries: self.concurrent_queries,
+            query_memory: self.query_memory,
+            query_cache: self.query_cache,
             max_symbols: self.max_symbols,
             retain_raw: self.retain_raw,
             retain_hourly: self.retain_hourly,
             retain_functions: self.retain_functions,
             rollup_labels: self.rollup_labels,
             max_disk: self.max_disk,
+            min_free_disk: self.min_free_disk,
+            max_series: self.max_series,
+            max_attribute_sets: self.max_attribute_sets,
             log: self.log,
             log_format: self.log_format,
         };

@@ -6,7 +6,7 @@ use crate::annotations::Annotations;
 use crate::http::{AgentEntry, Backend, Metric, MetricKind, UnwindCounts};
 use crate::ingest::{Agent, Agents, IngestCounts, IngestMetrics, RefusalCode};
 use crate::query::{Parts, TenantParts};
-use crate::store::StoreMetrics;
+use crate::store::{StoreError, StoreMetrics};
 use crate::symbols::{NamedParts, SymbolCounts};
 
 /// A server's data.
@@ -20,7 +20,7 @@ pub(crate) struct StoreBackend {
 type Read = fn(&StoreMetrics) -> u64;
 
 /// What the store counts, in the order of `docs/operations.md`.
-const METRICS: [(&str, MetricKind, &str, Read); 22] = {
+const METRICS: [(&str, MetricKind, &str, Read); 26] = {
     use MetricKind::{Counter, Gauge};
     [
         ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
@@ -80,6 +80,25 @@ const METRICS: [(&str, MetricKind, &str, Read); 22] = {
             |m| m.maintenance_failures,
         ),
         ("store_disk_used_bytes", Gauge, "Bytes of logs and segments", |m| m.disk_used_bytes),
+        ("store_disk_free_bytes", Gauge, "Bytes that the disk has left", |m| m.disk_free_bytes),
+        (
+            "store_read_only",
+            Gauge,
+            "1 where the data folder's disk is read-only and nothing is stored",
+            |m| m.is_read_only,
+        ),
+        (
+            "store_batches_quarantined",
+            Counter,
+            "Batches that could not be decoded and were set aside",
+            |m| m.batches_quarantined,
+        ),
+        (
+            "store_attributes_dropped_rows",
+            Counter,
+            "Rows that were stored without their attributes: there were too many sets of them",
+            |m| m.attributes_dropped,
+        ),
         ("store_definitions", Gauge, "Frames that have a name", |m| m.definitions),
     ]
 };
@@ -206,10 +225,10 @@ impl Backend for StoreBackend {
     }
 
     fn ready(&self) -> Result<(), String> {
-        match self.parts.rows.store.ready() {
-            true => Ok(()),
-            false => Err("The store is closing: ask again when the server has restarted.".into()),
-        }
+        self.parts.rows.store.ready().map_err(|error| match error {
+            StoreError::Closed => "The store is closing: ask again when it has restarted.".into(),
+            other => format!("Queries are answered, batches are not taken: {other}."),
+        })
     }
 }
 

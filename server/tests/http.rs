@@ -4,6 +4,8 @@
 
 #[path = "http/answers.rs"]
 mod answers;
+#[path = "http/cache.rs"]
+mod cache;
 #[path = "http/explore.rs"]
 mod explore;
 mod fixture;

@@ -9,3 +9,5 @@ mod agent;
 mod bad;
 #[path = "ingest/good.rs"]
 mod good;
+#[path = "ingest/quarantine.rs"]
+mod quarantine;

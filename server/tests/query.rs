@@ -56,6 +56,52 @@ fn labels_and_attributes_select_alike() {
 }
 
 #[test]
+fn stacks_are_selected_by_what_is_on_them() {
+    for (selector, samples) in [
+        // Inlined into serve, and called by it.
+        (r#"cpu{__frame__="parse"}"#, 40),
+        (r#"cpu{__frame__="serve"}"#, 70),
+        (r#"cpu{__under__="serve"}"#, 70),
+        (r#"cpu{__under__="parse"}"#, 0),
+        (r#"cpu{__frame__="main",__frame__=~"mem.*"}"#, 30),
+        (r#"cpu{__frame__="main",__frame__!="serve"}"#, 20),
+        (r#"cpu{__frame__!~"main|run"}"#, 10),
+        // What has no name is called by its address.
+        (r#"cpu{__frame__="0x4f2a1"}"#, 10),
+        (r#"cpu{__under__="run"}"#, 15),
+        (r#"cpu{__frame__="run"}"#, 40),
+        (r#"cpu{__module__="libc.so"}"#, 30),
+        (r#"cpu{__module__=~".*kernel.*"}"#, 15),
+        (r#"cpu{__module__!="api"}"#, 50),
+        (r#"cpu{service_name="web",__frame__="main"}"#, 0),
+        (r#"cpu{service_name="api",__module__="libc.so",comm="worker"}"#, 30),
+    ] {
+        assert_eq!(samples_of(selector), samples, "{selector}");
+        let (all, query) = (parts(), query(selector));
+        let none = TimelineOptions::default();
+        let timeline = on(&all, |engine| timeline(engine, &query, &none)).unwrap();
+        let table = on(&all, |engine| top(engine, &query, TopBy::Service, 0)).unwrap();
+        assert_eq!((timeline.total, table.total), (samples * PERIOD, samples * PERIOD));
+        assert_eq!(query.selector, Selector::parse(&query.selector.to_string()).unwrap());
+    }
+    let parse = query(r#"cpu{__frame__="parse"}"#);
+    let found = on(&parts(), |engine| list_series(engine, &parse)).unwrap();
+    assert_eq!(found.series.len(), 1, "{found:?}");
+}
+
+#[test]
+fn a_query_that_takes_too_much_memory_says_so() {
+    let limits = Limits { max_memory_bytes: 1000, ..Limits::default() };
+    let (parts, query) = (parts(), query("cpu"));
+    let progress = Progress::after(limits.timeout);
+    let engine = Engine { parts: &parts, limits: &limits, progress: &progress };
+    let error = fold(engine, &query, None).unwrap_err();
+    assert_eq!(error.code(), "query_memory");
+    assert_eq!(error.to_string(), "the query takes more than 1000 bytes of memory");
+    assert!(error.hint().contains("--query-memory"));
+}
+
+#[test]
 fn grouping_puts_each_value_below_the_root_and_keeps_the_total() {
     let query = query("cpu");
     let grouped = |label| on(&parts(), |engine| fold(engine, &query, Some(label))).unwrap();

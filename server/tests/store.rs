@@ -19,10 +19,14 @@ mod golden;
 mod merging;
 #[path = "store/model.rs"]
 mod model;
+#[path = "store/newer.rs"]
+mod newer;
 #[path = "store/random.rs"]
 mod random;
 #[path = "store/rolling.rs"]
 mod rolling;
+#[path = "store/room.rs"]
+mod room;
 #[path = "store/sim_disk.rs"]
 mod sim_disk;
 #[path = "store/simulation.rs"]

@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
-use super::run::{json, run};
+use super::run::{cached, json};
 use crate::query::{self, QueryError, TimelineOptions, TopBy, time};
 
 /// Rows of a table that are shown unless asked otherwise.
@@ -21,7 +21,7 @@ pub(super) async fn profile_types(
     let mut params = Params::read(raw.as_deref())?;
     let query = params.query_since("now-1h")?;
     params.finish()?;
-    run(&app, "profile-types", query, |engine, query| {
+    cached(&app, ("profile-types", raw.as_deref()), query, |engine, query| {
         json(engine, &query::profile_types(engine, query)?)
     })
     .await
@@ -34,7 +34,10 @@ pub(super) async fn labels(
     let mut params = Params::read(raw.as_deref())?;
     let query = params.query()?;
     params.finish()?;
-    run(&app, "labels", query, |engine, query| json(engine, &query::labels(engine, query)?)).await
+    cached(&app, ("labels", raw.as_deref()), query, |engine, query| {
+        json(engine, &query::labels(engine, query)?)
+    })
+    .await
 }
 
 pub(super) async fn values(
@@ -45,7 +48,9 @@ pub(super) async fn values(
     let mut params = Params::read(raw.as_deref())?;
     let query = params.query()?;
     params.finish()?;
-    run(&app, "label-values", query, move |engine, query| {
+    // The name stands in the path.
+    let asked = format!("{name}&{}", raw.as_deref().unwrap_or_default());
+    cached(&app, ("label-values", Some(&asked)), query, move |engine, query| {
         json(engine, &query::values(engine, query, &name)?)
     })
     .await
@@ -58,7 +63,10 @@ pub(super) async fn series(
     let mut params = Params::read(raw.as_deref())?;
     let query = params.query()?;
     params.finish()?;
-    run(&app, "series", query, |engine, query| json(engine, &query::series(engine, query)?)).await
+    cached(&app, ("series", raw.as_deref()), query, |engine, query| {
+        json(engine, &query::series(engine, query)?)
+    })
+    .await
 }
 
 pub(super) async fn timeline(
@@ -75,7 +83,7 @@ pub(super) async fn timeline(
         max_groups: params.number("limit", TIMELINE_GROUPS)?,
     };
     params.finish()?;
-    run(&app, "timeline", query, move |engine, query| {
+    cached(&app, ("timeline", raw.as_deref()), query, move |engine, query| {
         json(engine, &query::timeline(engine, query, &options)?)
     })
     .await
@@ -98,7 +106,7 @@ pub(super) async fn top(
     )?;
     let limit = params.number("limit", TOP_ROWS)?;
     params.finish()?;
-    run(&app, "top", query, move |engine, query| {
+    cached(&app, ("top", raw.as_deref()), query, move |engine, query| {
         json(engine, &query::top(engine, query, by, limit)?)
     })
     .await

@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
-use super::run::{json, run};
+use super::run::{cached, json, run};
 use crate::query::{self, SearchFor};
 
 /// Functions that a search lists unless asked otherwise.
@@ -45,7 +45,7 @@ pub(super) async fn search(
     };
     let hint = "give q=memcpy, or q=^mem with mode=regex";
     let term = term.map_err(|why| ApiError::parameter(format!("q: {why}"), hint))?;
-    run(&app, "search", query, move |engine, query| {
+    cached(&app, ("search", raw.as_deref()), query, move |engine, query| {
         json(engine, &query::search(engine, query, &term, limit)?)
     })
     .await
@@ -61,7 +61,7 @@ pub(super) async fn sandwich(
     let module = params.text("module")?.unwrap_or_default();
     let max_nodes = params.number("max_nodes", SANDWICH_NODES)?;
     params.finish()?;
-    run(&app, "sandwich", query, move |engine, query| {
+    cached(&app, ("sandwich", raw.as_deref()), query, move |engine, query| {
         json(engine, &query::sandwich(engine, query, (&name, &module), max_nodes)?)
     })
     .await

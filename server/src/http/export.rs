@@ -10,7 +10,7 @@ use stoker_formats::{collapsed, html, pprof, speedscope, svg};
 use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
-use super::run::{Answer, bounded, json, run};
+use super::run::{Answer, bounded, cached, json};
 use crate::query::{Engine, Folded, Query, QueryError, flamegraph_around as columns, fold, time};
 
 /// Boxes of a flame graph unless asked otherwise.
@@ -48,7 +48,8 @@ pub(super) async fn flamegraph(
     let focus = params.path("root")?;
     params.finish()?;
     let name = file_name(&query, format);
-    let mut response = run(&app, "flamegraph", query, move |engine, query| {
+    let asked = ("flamegraph", raw.as_deref());
+    let mut response = cached(&app, asked, query, move |engine, query| {
         let folded = fold(engine, query, group_by.as_deref())?;
         match format {
             Format::Json => json(engine, &columns(query, &folded, max_nodes, &focus)?),
@@ -89,7 +90,7 @@ fn as_collapsed(engine: Engine<'_>, folded: &Folded) -> Result<Answer, ApiError>
     let bytes = bounded(engine, |out| {
         collapsed::write(&tree, out).map_err(|error| stoker_formats::WriteError::from(error).into())
     })?;
-    Ok(Answer { bytes, content_type: "text/plain; charset=utf-8" })
+    Ok(Answer { bytes: bytes.into(), content_type: "text/plain; charset=utf-8" })
 }
 
 fn as_svg(
@@ -103,7 +104,7 @@ fn as_svg(
     let subtitle = format!("{}, {}", amount(profile_type, folded), span(query));
     let bytes =
         bounded(engine, |out| Ok(svg::write(&tree, profile_type, (&title, &subtitle), out)?))?;
-    Ok(Answer { bytes, content_type: "image/svg+xml" })
+    Ok(Answer { bytes: bytes.into(), content_type: "image/svg+xml" })
 }
 
 /// One page that opens without a server.
@@ -118,7 +119,7 @@ fn as_html(
     let subtitle = format!("{}, {}", amount(profile_type, folded), span(query));
     let bytes =
         bounded(engine, |out| Ok(html::write(&tree, profile_type, (&title, &subtitle), out)?))?;
-    Ok(Answer { bytes, content_type: "text/html; charset=utf-8" })
+    Ok(Answer { bytes: bytes.into(), content_type: "text/html; charset=utf-8" })
 }
 
 fn as_speedscope(
@@ -131,7 +132,7 @@ fn as_speedscope(
     let title = query.selector.to_string();
     let sources = [speedscope::SpeedscopeSource { tree: &tree, profile_type }];
     let bytes = bounded(engine, |out| Ok(speedscope::write(&sources, &title, out)?))?;
-    Ok(Answer { bytes, content_type: "application/json" })
+    Ok(Answer { bytes: bytes.into(), content_type: "application/json" })
 }
 
 fn as_pprof(
@@ -151,7 +152,7 @@ fn as_pprof(
         comment: &format!("stoker {}", query.selector),
     };
     let bytes = bounded(engine, |out| Ok(pprof::write(&source, out)?))?;
-    Ok(Answer { bytes, content_type: "application/octet-stream" })
+    Ok(Answer { bytes: bytes.into(), content_type: "application/octet-stream" })
 }
 
 /// The total for people.

@@ -44,6 +44,11 @@ struct PushLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
     code: &'static str,
 }
@@ -58,6 +63,7 @@ pub(super) struct HttpMetrics {
     query_errors: Family<ErrorLabels, Counter>,
     pushes: Family<PushLabels, Counter>,
     pushed_samples: Counter,
+    cached: Family<CacheLabels, Counter>,
 }
 
 impl HttpMetrics {
@@ -85,6 +91,9 @@ impl HttpMetrics {
         let pushed_samples = Counter::default();
         let help = "Samples of profiles that were pushed and were new";
         registry.register("push_samples", help, Counter::clone(&pushed_samples));
+        let cached = Family::default();
+        let help = "Questions whose answer was looked for among those that were given before";
+        registry.register("query_cache_lookups", help, cached.clone());
         registry.register_collector(Box::new(FromBackend(backend)));
         Self {
             registry,
@@ -95,7 +104,13 @@ impl HttpMetrics {
             query_errors,
             pushes,
             pushed_samples,
+            cached,
         }
+    }
+
+    pub(super) fn looked_up(&self, is_hit: bool) {
+        let outcome = if is_hit { "hit" } else { "miss" };
+        self.cached.get_or_create(&CacheLabels { outcome }).inc();
     }
 
     pub(super) fn pushed(&self, outcome: &'static str, samples: u64) {

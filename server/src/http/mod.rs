@@ -7,6 +7,7 @@
 
 mod agents;
 mod annotations;
+mod answers;
 mod api;
 mod assets;
 mod backend;
@@ -51,6 +52,8 @@ pub struct HttpConfig {
     pub limits: Limits,
     /// Queries that run at a time; others wait their turn. 0 is one for each CPU and one more.
     pub concurrent_queries: usize,
+    /// Bytes of answers that are kept.
+    pub cache_bytes: usize,
 }
 
 /// What handlers share.
@@ -59,6 +62,7 @@ pub(crate) struct App {
     allowed: AllowedHosts,
     limits: Limits,
     slots: Arc<Semaphore>,
+    answers: answers::Answers,
     metrics: metrics::HttpMetrics,
 }
 
@@ -84,6 +88,7 @@ pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
         allowed: config.allowed.clone(),
         limits: config.limits,
         slots: Arc::new(Semaphore::new(slots)),
+        answers: answers::Answers::new(config.cache_bytes),
     });
     // Files that are compressed already gain nothing from a second time.
     let worth_it = DefaultPredicate::new()
@@ -92,6 +97,7 @@ pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
     routes()
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(answers::conditional))
         .layer(CompressionLayer::new().compress_when(worth_it))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Shared;
+use super::answers::{self, Key};
 use super::error::ApiError;
 use crate::query::{Engine, Progress, Query, QueryError, time};
 
@@ -18,8 +19,9 @@ use crate::query::{Engine, Progress, Query, QueryError, time};
 const TURN: Duration = Duration::from_secs(10);
 
 /// An answer in bytes.
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) content_type: &'static str,
 }
 
@@ -30,6 +32,45 @@ impl IntoResponse for Answer {
     }
 }
 
+/// As [`run`], unless the same was asked before and the data are what they were. `parameters` are all
+/// that the answer depends on beside the query's range and the data.
+pub(super) async fn cached(
+    app: &Shared,
+    (endpoint, parameters): (&'static str, Option<&str>),
+    query: Query,
+    work: impl FnOnce(Engine<'_>, &Query) -> Result<Answer, ApiError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let query = query.widened(app.backend.parts());
+    let parameters = parameters.unwrap_or_default().to_owned();
+    let key = |app: &Shared, query: &Query| {
+        let version = app.backend.parts().version(query.range)?;
+        Some(Key::of(endpoint, &parameters, query, version))
+    };
+    let Some(before) = key(app, &query) else { return run(app, endpoint, query, work).await };
+    let found = app.answers.get(before);
+    app.metrics.looked_up(found.is_some());
+    let mut response = if let Some(answer) = found {
+        let answer = Ok(answer);
+        log((endpoint, "hit"), &query, 0, (Duration::ZERO, Duration::ZERO), &answer);
+        answer?.into_response()
+    } else {
+        let (shared, parameters) = (Arc::clone(app), parameters.clone());
+        let keep = move |engine: Engine<'_>, query: &Query| {
+            let answer = work(engine, query)?;
+            // What came while it was made may be in it in part.
+            let version = shared.backend.parts().version(query.range);
+            let after = version.map(|now| Key::of(endpoint, &parameters, query, now));
+            if after == Some(before) {
+                shared.answers.put(before, &answer);
+            }
+            Ok(answer)
+        };
+        run(app, endpoint, query, keep).await?
+    };
+    answers::mark(&mut response, before);
+    Ok(response)
+}
+
 /// Runs `work` and gives what it made.
 pub(super) async fn run(
     app: &Shared,
@@ -37,6 +78,7 @@ pub(super) async fn run(
     query: Query,
     work: impl FnOnce(Engine<'_>, &Query) -> Result<Answer, ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
+    let asked = Instant::now();
     let turn = tokio::time::timeout(TURN, Arc::clone(&app.slots).acquire_owned());
     let Ok(Ok(turn)) = turn.await else {
         return Err(ApiError::busy());
@@ -45,7 +87,7 @@ pub(super) async fn run(
     let _stop = progress.on_drop();
     let app = Arc::clone(app);
     let job = tokio::task::spawn_blocking(move || {
-        let started = Instant::now();
+        let (started, waited) = (Instant::now(), asked.elapsed());
         let engine =
             Engine { parts: app.backend.parts(), limits: &app.limits, progress: &progress };
         let query = query.widened(engine.parts);
@@ -53,7 +95,7 @@ pub(super) async fn run(
         drop(turn);
         let spent = started.elapsed();
         app.metrics.query(endpoint, progress.rows(), spent, answer.as_ref().err());
-        log(endpoint, &query, progress.rows(), spent, &answer);
+        log((endpoint, "miss"), &query, progress.rows(), (spent, waited), &answer);
         answer
     });
     match job.await {
@@ -63,10 +105,10 @@ pub(super) async fn run(
 }
 
 fn log(
-    endpoint: &str,
+    (endpoint, cache): (&str, &str),
     query: &Query,
     rows: u64,
-    spent: Duration,
+    (spent, waited): (Duration, Duration),
     answer: &Result<Answer, ApiError>,
 ) {
     let outcome = answer.as_ref().err().map_or("ok", ApiError::code);
@@ -80,6 +122,8 @@ fn log(
         rows,
         bytes,
         ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX),
+        waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        cache,
         outcome,
         "query"
     );
@@ -95,7 +139,7 @@ pub(super) fn json_within(limit: usize, answer: &impl Serialize) -> Result<Answe
     let bytes = within(limit, |out| {
         serde_json::to_writer(out, answer).map_err(|error| ApiError::internal(&error.to_string()))
     })?;
-    Ok(Answer { bytes, content_type: "application/json" })
+    Ok(Answer { bytes: bytes.into(), content_type: "application/json" })
 }
 
 /// What `write` wrote, unless that is more than an answer may have.

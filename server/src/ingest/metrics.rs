@@ -19,13 +19,15 @@ pub enum RefusalCode {
     BeyondRetention,
     /// A label explosion.
     TooManySeries,
+    /// An error in the server came up over a batch, which is kept aside.
+    Crashed,
     /// The store can take nothing now.
     Busy,
 }
 
 impl RefusalCode {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BadHello,
         Self::UnknownId,
         Self::TooLarge,
@@ -33,6 +35,7 @@ impl RefusalCode {
         Self::Future,
         Self::BeyondRetention,
         Self::TooManySeries,
+        Self::Crashed,
         Self::Busy,
     ];
 
@@ -47,6 +50,7 @@ impl RefusalCode {
             Self::Future => "from_the_future",
             Self::BeyondRetention => "beyond_retention",
             Self::TooManySeries => "too_many_series",
+            Self::Crashed => "crashed",
             Self::Busy => "busy",
         }
     }

@@ -10,6 +10,7 @@
 //! directives.
 
 mod agents;
+mod answers;
 mod import;
 mod metrics;
 mod push;
@@ -17,7 +18,8 @@ mod service;
 mod spread;
 
 pub use agents::{Agent, Agents, Unwind};
+pub use answers::MAX_FUTURE;
 pub use import::{ImportedBatches, batches};
 pub use metrics::{IngestCounts, IngestMetrics, RefusalCode};
-pub use push::{MAX_FUTURE, MAX_UNACKED};
-pub use service::{Ingest, service};
+pub use push::MAX_UNACKED;
+pub use service::{DecodeBatch, Ingest, service, service_decoding};

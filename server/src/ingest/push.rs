@@ -1,7 +1,6 @@
 //! One stream: `Hello`, then batches, each checked, put in line, and acknowledged when durable.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,30 +13,15 @@ use stoker_wire::{BatchBody, Decoder, HostFacts, PROTOCOL_MINOR, WireError, limi
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
+use super::answers::{CRASHED, End, bad_hello, check_time, source_of, store_answer, wire_answer};
 use super::metrics::RefusalCode;
 use super::service::Ingest;
-use crate::store::{Appended, BatchSource, InLine, SpoolId, StoreError, StreamRebase, TenantId};
+use crate::store::{Appended, BatchSource, InLine, StoreError, StreamRebase, TenantId, guarded};
 
 /// Batches of one stream that may wait for the disk.
 pub const MAX_UNACKED: usize = 16;
-/// How far ahead of the server's clock a batch may begin.
-pub const MAX_FUTURE: Duration = Duration::from_secs(600);
 /// How long a stream may take to say `Hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an agent should wait before it sends again what could not be stored.
-const RETRY_AFTER_MS: u32 = 2000;
-/// The longest host name or version; a host name has at most 253 bytes, RFC 1035.
-const MAX_HELLO_TEXT: usize = 256;
-
-/// Why a stream ends.
-enum End {
-    /// The agent closed it, or is gone.
-    Closed,
-    /// The last word to the agent.
-    Answer(Out, RefusalCode),
-    /// The connection is broken or the message could not be read.
-    Status(Status),
-}
 
 /// A batch that waits for the disk.
 struct Waiting {
@@ -153,12 +137,23 @@ impl<'a> Stream<'a> {
             let error = WireError::Malformed("sequences count up from 1");
             return Err(wire_answer(sequence, &error));
         }
-        let body = self.decoder.decode(batch).map_err(|error| wire_answer(sequence, &error))?;
-        check_time(&body)?;
+        let body = match self.decode(batch) {
+            Ok(body) => body,
+            Err((why, end)) => {
+                if let Some(why) = why {
+                    self.set_aside(source, batch, why).await;
+                }
+                return Err(end);
+            }
+        };
+        check_time(&body, self.ingest.store.latest_now())?;
         let dictionary = self.decoder.dictionary();
         let store = &self.ingest.store;
         let in_line =
             store.put_in_line(&self.tenant, source, dictionary, &body, &mut self.rebase).await;
+        if let Err(StoreError::Crashed { .. }) = &in_line {
+            self.set_aside(source, batch, CRASHED).await;
+        }
         self.waiting.push_back(Waiting {
             sequence,
             rows: body.row_count() as u64,
@@ -167,6 +162,29 @@ impl<'a> Stream<'a> {
             in_line: in_line.map_err(|error| store_answer(sequence, &error))?,
         });
         Ok(())
+    }
+
+    /// The batch as the store takes it; else the last word, and why it is kept aside where it is.
+    fn decode(&mut self, batch: &proto::Batch) -> Result<BatchBody, (Option<&'static str>, End)> {
+        let (decode, decoder) = (self.ingest.decode, &mut self.decoder);
+        match guarded("decode a batch", || decode(decoder, batch)) {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(error)) => {
+                let is_malformed = matches!(error, WireError::Malformed(_));
+                let why = is_malformed.then_some(RefusalCode::Malformed.as_str());
+                Err((why, wire_answer(batch.sequence, &error)))
+            }
+            Err(error) => Err((Some(CRASHED), store_answer(batch.sequence, &error))),
+        }
+    }
+
+    async fn set_aside(&self, source: &BatchSource, batch: &proto::Batch, why: &'static str) {
+        let (store, tenant, source) =
+            (self.ingest.store.clone(), self.tenant.clone(), source.clone());
+        let (sequence, bytes) = (batch.sequence, batch.encode_to_vec());
+        let keep = move || store.quarantine(&tenant, (&source, sequence), why, &bytes);
+        // It says itself what it could not do.
+        let _ = tokio::task::spawn_blocking(keep).await;
     }
 
     /// The oldest batch in line is durable, or not to be.
@@ -224,80 +242,4 @@ fn add(counter: &AtomicU64, by: u64) {
 fn now() -> UnixNanos {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
     UnixNanos(u64::try_from(elapsed).unwrap_or(u64::MAX))
-}
-
-fn source_of(hello: &proto::Hello) -> Result<BatchSource, End> {
-    let id = |bytes: &[u8], what| <[u8; 16]>::try_from(bytes).map_err(|_| bad_hello(what));
-    for text in [&hello.host_name, &hello.agent_version] {
-        if text.len() > MAX_HELLO_TEXT {
-            return Err(bad_hello("a text of Hello is longer than 256 bytes"));
-        }
-    }
-    Ok(BatchSource {
-        spool_id: SpoolId(id(&hello.spool_id, "a spool id has 16 bytes")?),
-        host_id: id(&hello.host_id, "a host id has 16 bytes")?,
-        host_name: Arc::from(hello.host_name.as_str()),
-    })
-}
-
-fn check_time(body: &BatchBody) -> Result<(), End> {
-    let now = now().0;
-    let future = u64::try_from(MAX_FUTURE.as_nanos()).unwrap_or(u64::MAX);
-    if body.start.0 <= now.saturating_add(future) {
-        return Ok(());
-    }
-    let ahead_s = (body.start.0 - now) / 1_000_000_000;
-    let message = format!("the batch begins {ahead_s} s in the future");
-    Err(refused(body.sequence, RefusalCode::Future, message, "set the clock of the host"))
-}
-
-fn refused(sequence: u64, code: RefusalCode, message: String, hint: &str) -> End {
-    let hint = hint.to_owned();
-    let refused = proto::Refused { sequence, code: code.as_str().to_owned(), message, hint };
-    End::Answer(Out::Refused(refused), code)
-}
-
-fn bad_hello(message: &str) -> End {
-    refused(0, RefusalCode::BadHello, message.to_owned(), "is this an agent of Stoker?")
-}
-
-fn wire_answer(sequence: u64, error: &WireError) -> End {
-    let message = error.to_string();
-    let report = "the agent has an error: please report it";
-    match error {
-        WireError::UnknownId { dictionary, id } => {
-            let unknown =
-                proto::UnknownId { sequence, dictionary: (*dictionary).to_owned(), id: *id };
-            End::Answer(Out::Unknown(unknown), RefusalCode::UnknownId)
-        }
-        WireError::TooLarge { .. } => {
-            let hint = "send smaller batches, or open a new stream";
-            refused(sequence, RefusalCode::TooLarge, message, hint)
-        }
-        WireError::Malformed(_) => refused(sequence, RefusalCode::Malformed, message, report),
-    }
-}
-
-/// Only what can never be stored is refused; the rest is to be sent again.
-fn store_answer(sequence: u64, error: &StoreError) -> End {
-    match error {
-        StoreError::TooLarge(_) => {
-            let hint = "send smaller batches";
-            refused(sequence, RefusalCode::TooLarge, error.to_string(), hint)
-        }
-        StoreError::TooManySeries { .. } => {
-            let hint = "a label has too many values: make it an attribute";
-            refused(sequence, RefusalCode::TooManySeries, error.to_string(), hint)
-        }
-        StoreError::BeyondRetention { .. } => {
-            let hint = "the server keeps less than the agent's spool: --retain-functions";
-            refused(sequence, RefusalCode::BeyondRetention, error.to_string(), hint)
-        }
-        StoreError::Closed => End::Status(Status::unavailable("the server is stopping")),
-        _ => {
-            tracing::error!(%error, sequence, "a batch could not be stored; the agent keeps it");
-            let busy = proto::Busy { sequence, retry_after_ms: RETRY_AFTER_MS };
-            End::Answer(Out::Busy(busy), RefusalCode::Busy)
-        }
-    }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use stoker_wire::limits;
 use stoker_wire::proto::profile_ingest_server::{ProfileIngest, ProfileIngestServer};
 use stoker_wire::proto::{PushRequest, PushResponse};
+use stoker_wire::{BatchBody, Decoder, WireError, limits, proto};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
@@ -22,7 +22,12 @@ pub struct Ingest {
     pub(super) store: Store,
     pub(super) agents: Agents,
     pub(super) metrics: Arc<IngestMetrics>,
+    pub(super) decode: DecodeBatch,
 }
+
+/// How batches are decoded. A seam, so that a test can put an error there that no batch is known to
+/// bring up.
+pub type DecodeBatch = fn(&mut Decoder, &proto::Batch) -> Result<BatchBody, WireError>;
 
 /// The service over a store. Batches larger than `MAX_BATCH_BYTES`, compressed or decompressed, are
 /// refused by tonic before they are decoded.
@@ -32,7 +37,18 @@ pub fn service(
     agents: Agents,
     metrics: Arc<IngestMetrics>,
 ) -> ProfileIngestServer<Ingest> {
-    ProfileIngestServer::new(Ingest { store, agents, metrics })
+    service_decoding(store, agents, metrics, Decoder::decode)
+}
+
+/// As [`service`], with another decoder of batches.
+#[must_use]
+pub fn service_decoding(
+    store: Store,
+    agents: Agents,
+    metrics: Arc<IngestMetrics>,
+    decode: DecodeBatch,
+) -> ProfileIngestServer<Ingest> {
+    ProfileIngestServer::new(Ingest { store, agents, metrics, decode })
         .max_decoding_message_size(limits::MAX_BATCH_BYTES)
         .accept_compressed(CompressionEncoding::Zstd)
 }
@@ -68,6 +84,7 @@ impl ProfileIngest for Ingest {
             store: self.store.clone(),
             agents: self.agents.clone(),
             metrics: Arc::clone(&self.metrics),
+            decode: self.decode,
         };
         let open = OpenStream::new(&self.metrics);
         let requests = request.into_inner();

@@ -95,6 +95,14 @@ impl QueryError {
         Self::other(ErrorKind::Unavailable, "query_timeout", message, hint)
     }
 
+    /// More memory than allowed.
+    #[must_use]
+    pub fn memory(limit: usize) -> Self {
+        let message = format!("the query takes more than {limit} bytes of memory");
+        let hint = "narrow the range, add matchers, or start the server with more --query-memory";
+        Self::other(ErrorKind::TooLarge, "query_memory", message, hint)
+    }
+
     /// A selector without a profile type, where sums are asked for.
     #[must_use]
     pub fn missing_profile_type(selector: &Selector) -> Self {

@@ -93,6 +93,11 @@ impl Folded {
     }
 }
 
+/// What a node costs: in the profile, as a box of the tree and of the pruned one, with their indexes, and
+/// as columns of the answer.
+const BYTES_PER_NODE: usize = 260;
+/// What a frame costs, with its definition.
+const BYTES_PER_FRAME: usize = 500;
 /// Values of a label by which a flame graph can be grouped.
 const MAX_GROUPS: usize = 1000;
 /// What stands in a map for "not carried over yet": the root, which is never looked up there.
@@ -236,6 +241,15 @@ impl Sink for StackSink {
     fn total(&mut self, part: &Dictionary, _: &WindowRows, row: &SampleRow, class: u32) {
         let node = self.node(part, row.node, class as usize);
         self.functions.entry(node).or_default().1 += u128::from(row.value);
+    }
+
+    fn bytes(&self) -> usize {
+        let Profile { nodes, frames, .. } = &self.profile;
+        let remap: usize = self.nodes.iter().map(|nodes| size_of_val(nodes.as_slice())).sum();
+        nodes.len() * BYTES_PER_NODE
+            + frames.len() * BYTES_PER_FRAME
+            + remap
+            + size_of_val(self.frames.as_slice())
     }
 
     fn check(&self) -> Result<(), QueryError> {

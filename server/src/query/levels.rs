@@ -68,6 +68,14 @@ pub(super) fn check(engine: Engine<'_>, query: &Query, labels: &[&str]) -> Resul
     }
 }
 
+/// The error for a question about stacks where none are kept.
+pub(super) fn stacks_not_kept() -> QueryError {
+    let message = "a part of the range is kept by function only, without stacks";
+    let hint = "leave __frame__, __under__ and __module__ out, begin later, or keep stacks for longer: \
+                --retain-hourly";
+    QueryError::input("stacks_not_kept", message, hint)
+}
+
 fn beyond_raw(label: &str, rollups: &Rollups) -> QueryError {
     let since = time::rfc(rollups.until);
     let message = format!(

@@ -23,6 +23,9 @@ pub struct Limits {
     pub max_cells: usize,
     /// Bytes of an answer.
     pub max_answer_bytes: usize,
+    /// Bytes of memory that a query may take, about: for what it sums and what it makes of that.
+    /// Segments that it reads are in a cache that all queries share.
+    pub max_memory_bytes: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +38,7 @@ impl Default for Limits {
             max_points: 11_000,
             max_cells: 16 << 20,
             max_answer_bytes: 512 << 20,
+            max_memory_bytes: 1 << 30,
         }
     }
 }

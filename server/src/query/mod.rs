@@ -24,6 +24,7 @@ mod sandwich;
 mod scan;
 mod search;
 pub mod selector;
+mod stack;
 pub mod time;
 mod timeline;
 mod top;

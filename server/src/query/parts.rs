@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
-use crate::store::{Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange};
+use crate::store::{DataVersion, Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange};
 
 /// What a query needs of a store. One implementor is one tenant's data.
 pub trait Parts: Send + Sync {
@@ -49,6 +49,12 @@ pub trait Parts: Send + Sync {
     /// What is known to be missing in a range, a sentence for each.
     fn missing(&self, _range: TimeRange) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The state of the data of a range: equal versions give equal answers. Nothing where that is not
+    /// known, and no answer is kept.
+    fn version(&self, _range: TimeRange) -> Option<DataVersion> {
+        None
     }
 
     /// Calls `read` once with what is known of frames and builds.
@@ -105,6 +111,10 @@ impl Parts for TenantParts {
     fn missing(&self, range: TimeRange) -> Vec<String> {
         let losses = self.store.losses(&self.tenant, range);
         losses.iter().map(|loss| format!("data are missing: {loss}")).collect()
+    }
+
+    fn version(&self, range: TimeRange) -> Option<DataVersion> {
+        Some(self.store.version(&self.tenant, range))
     }
 
     fn names(&self, read: &mut dyn FnMut(&Names)) {

@@ -15,6 +15,7 @@ use stoker_wire::Dictionary;
 use super::error::QueryError;
 use super::levels::{self, Levels};
 use super::selector::MatchOp;
+use super::stack::StackFilter;
 use super::{Engine, Query};
 use crate::store::{Level, PartView, WindowFacts, WindowRows};
 
@@ -63,6 +64,11 @@ pub(super) trait Sink {
     /// Takes what a selected host said of a window.
     fn fact(&mut self, _facts: &WindowFacts) {}
 
+    /// About how much memory the answer will have taken when it is written, if no more rows come.
+    fn bytes(&self) -> usize {
+        0
+    }
+
     /// Whether it may go on after some rows.
     fn check(&self) -> Result<(), QueryError> {
         Ok(())
@@ -81,6 +87,8 @@ pub(super) fn scan(
         stats: ScanStats::default(),
         dictionary_id: None,
         pairs: Pairs::default(),
+        stacks: StackFilter::new(&query.selector),
+        nodes: None,
         series: FxHashSet::default(),
         names: BTreeSet::new(),
     };
@@ -123,6 +131,9 @@ struct Scan<'a> {
     /// The dictionary of the last part, and what is known of its pairs.
     dictionary_id: Option<u64>,
     pairs: Pairs,
+    /// Matchers on the stack, and which nodes of the dictionary they accept.
+    stacks: Option<StackFilter<'a>>,
+    nodes: Option<Vec<bool>>,
     series: FxHashSet<LabelSet>,
     /// Names of labels and attributes of all rows that were read.
     names: BTreeSet<Arc<str>>,
@@ -137,6 +148,14 @@ impl Scan<'_> {
             self.dictionary_id = Some(part.dictionary_id);
             sink.enter(part.dictionary);
             self.pairs = Pairs::default();
+            let stacks = self.stacks.as_mut();
+            self.nodes = stacks.map(|stacks| stacks.nodes(self.engine, part.dictionary));
+        }
+        if self.nodes.is_some()
+            && part.level == Level::Functions
+            && part.windows.iter().any(|window| self.query.selects(window))
+        {
+            return Err(levels::stacks_not_kept());
         }
         let mut pairs = std::mem::take(&mut self.pairs);
         for window in part.windows.iter().filter(|window| self.query.selects(window)) {
@@ -153,6 +172,10 @@ impl Scan<'_> {
                     self.stats.levels.add(part.level);
                 }
                 sink.check()?;
+                let limit = self.engine.limits.max_memory_bytes;
+                if sink.bytes() > limit {
+                    return Err(QueryError::memory(limit));
+                }
             }
         }
         for window in part.totals.iter().filter(|window| self.query.selects(window)) {
@@ -173,6 +196,9 @@ impl Scan<'_> {
         self.stats.rows_read += rows.len() as u64;
         self.engine.progress.add_rows(rows.len() as u64);
         for row in rows {
+            if self.nodes.as_ref().is_some_and(|accepted| !accepted[row.node.at()]) {
+                continue;
+            }
             let class = match pairs.known(row) {
                 Some(class) => class,
                 None => {
@@ -258,7 +284,7 @@ impl Scan<'_> {
             return Ok(self.stats);
         }
         let wants_a_value = |op| matches!(op, MatchOp::Equal | MatchOp::Regex);
-        let matchers = self.query.selector.matchers.iter();
+        let matchers = self.query.selector.on_labels();
         let mut unknown = matchers
             .filter(|m| wants_a_value(m.op()) && !m.accepts(""))
             .filter(|m| !self.names.contains(m.name()));

@@ -206,8 +206,10 @@ pub struct StoreConfig {
     pub busy_after: Duration,
     /// Bytes of decoded segments that are kept in memory.
     pub cache_bytes: usize,
-    /// Distinct series that a tenant may have in one log.
+    /// Distinct series that a tenant may have in use, in one log and the one before it.
     pub max_series: usize,
+    /// Distinct sets of attributes that it may have in use; rows beyond are stored without theirs.
+    pub max_attribute_sets: usize,
     /// Whether there is an index. Without one every start reads the ends of all segments.
     pub index: bool,
     /// How often it is looked for what can be merged or removed; zero leaves all as it is.
@@ -224,6 +226,11 @@ pub struct StoreConfig {
     pub rollup_labels: Vec<Arc<str>>,
     /// Bytes of logs and segments at most: the oldest go before there are more.
     pub max_disk: Option<u64>,
+    /// Bytes of the disk that stay free: with less no batch is taken. Unless said, a twentieth of the
+    /// disk, at most 1 GiB.
+    pub min_free_disk: Option<u64>,
+    /// The wall clock, in Unix nanoseconds. Where it jumps it is not believed at once.
+    pub wall_clock: fn() -> u64,
 }
 
 impl Default for StoreConfig {
@@ -239,6 +246,7 @@ impl Default for StoreConfig {
             busy_after: Duration::from_secs(10),
             cache_bytes: 256 << 20,
             max_series: 100_000,
+            max_attribute_sets: 500_000,
             index: true,
             maintain_every: Duration::from_secs(10),
             compact_rows: 2 << 20,
@@ -247,6 +255,8 @@ impl Default for StoreConfig {
             retain_functions: Some(Duration::from_secs(400 * 24 * 3600)),
             rollup_labels: Vec::new(),
             max_disk: None,
+            min_free_disk: None,
+            wall_clock: super::shared::now,
         }
     }
 }
@@ -298,4 +308,12 @@ pub struct StoreMetrics {
     pub disk_used_bytes: u64,
     /// Frames that have a definition.
     pub definitions: u64,
+    /// Bytes that the disk has left; 0 where that is not known.
+    pub disk_free_bytes: u64,
+    /// Batches that could not be decoded and were set aside.
+    pub batches_quarantined: u64,
+    /// Rows that were stored without their attributes, because there were too many sets of them.
+    pub attributes_dropped: u64,
+    /// 1 where nothing can be written.
+    pub is_read_only: u64,
 }

@@ -6,17 +6,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, mpsc};
 use std::task::{Context, Poll};
 
-use stoker_wire::{BatchBody, Dictionary, Encoded};
+use stoker_wire::{BatchBody, Dictionary, Encoded, WireError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::api::{Appended, BatchSource, TenantId};
 use super::error::StoreError;
+use super::guarded::guarded;
 use super::handle::Store;
 use super::head::{Encode, Head};
 use super::line::StreamRebase;
 use super::sealer::Seal;
-use super::shared::Shared;
+use super::shared::{Shared, count};
 use super::tenant::{Entry, Tenant, is_due};
+use super::told::Bounds;
 use super::writer::{Command, Write};
 
 /// A batch that is in line for the disk. Ready when it is durable, or known not to be.
@@ -140,7 +142,7 @@ async fn wait_for_room(
     tenant: &Tenant,
     body: &BatchBody,
 ) -> Result<OwnedSemaphorePermit, StoreError> {
-    shared.check_quota()?;
+    shared.check_room()?;
     let limit = shared.config.max_queued_bytes;
     // What a batch takes while it waits, most of it rows; a huge one waits for all the room.
     let bytes = u32::try_from(body.row_count().saturating_mul(64) + 4096).unwrap_or(limit);
@@ -184,26 +186,53 @@ fn encode_for(
     shared: &Shared,
     roll: impl Fn() -> Arc<Head>,
 ) -> Result<Option<Placed>, StoreError> {
-    let Batch { dictionary, body, .. } = batch;
-    let max_series = shared.config.max_series;
-    let too_many = || StoreError::TooManySeries { limit: max_series };
-    match head.encode(dictionary, body, rebase, max_series) {
-        Encode::Encoded(encoded) => return Ok(Some((head, encoded))),
-        Encode::TooManySeries => return Err(too_many()),
-        Encode::Full(_) => {}
+    match try_encode(&head, batch, rebase, shared) {
+        Ok(Tried::Encoded(encoded)) => return Ok(Some((head, encoded))),
+        Ok(Tried::Full(_)) => {}
+        // What the encoder learned is in no record here, too.
+        Err(error @ StoreError::Crashed { .. }) => {
+            roll();
+            return Err(error);
+        }
+        Err(error) => return Err(error),
     }
     // What the encoder learned is in no record: the log must take nothing more.
     let head = roll();
     if !rebase.line.is_empty() {
         return Ok(None);
     }
-    match head.encode(dictionary, body, rebase, max_series) {
-        Encode::Encoded(encoded) => Ok(Some((head, encoded))),
-        Encode::TooManySeries => Err(too_many()),
-        Encode::Full(error) => {
+    match try_encode(&head, batch, rebase, shared)? {
+        Tried::Encoded(encoded) => Ok(Some((head, encoded))),
+        Tried::Full(error) => {
             head.failed.store(true, Ordering::Release);
             Err(StoreError::TooLarge(error))
         }
+    }
+}
+
+/// What came of encoding.
+enum Tried {
+    Encoded(Box<Encoded>),
+    Full(WireError),
+}
+
+fn try_encode(
+    head: &Head,
+    batch: Batch<'_>,
+    rebase: &mut StreamRebase,
+    shared: &Shared,
+) -> Result<Tried, StoreError> {
+    let Batch { dictionary, body, .. } = batch;
+    let limit = shared.config.max_series;
+    let bounds = Bounds { series: limit, attribute_sets: shared.config.max_attribute_sets };
+    let encode = || head.encode(dictionary, body, rebase, bounds);
+    match guarded("encode a batch", encode)? {
+        Encode::Encoded(encoded, dropped) => {
+            count(&shared.counters.attributes_dropped, dropped);
+            Ok(Tried::Encoded(encoded))
+        }
+        Encode::TooManySeries => Err(StoreError::TooManySeries { limit }),
+        Encode::Full(error) => Ok(Tried::Full(error)),
     }
 }
 

@@ -140,7 +140,7 @@ fn check_segments(
         });
         match read {
             Ok(segment) => segments.push(segment),
-            Err(error) => report.problem(&file, error, true),
+            Err(error) => unread(report, &file, &error),
         }
     }
     let gone: Vec<u64> =
@@ -206,10 +206,15 @@ fn check_logs(
                     report.problem(&file, what, damage.in_the_middle);
                 }
             }
-            Err(error) => report.problem(&file, error, true),
+            Err(error) => unread(report, &file, &error),
         }
     }
     Ok(())
+}
+
+/// A file that cannot be read; one of a later version is not lost by that.
+fn unread(report: &mut CheckReport, file: &str, error: &StoreError) {
+    report.problem(file, error, !matches!(error, StoreError::NewerFormat { .. }));
 }
 
 /// Puts a folder right as far as that can be done, and says what was wrong.

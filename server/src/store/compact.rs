@@ -14,6 +14,7 @@ use stoker_dag::UnixNanos;
 
 use super::api::{SpoolId, StoreConfig};
 use super::error::StoreError;
+use super::guarded::guarded;
 use super::level::Level;
 use super::merge::{Merge, Merged};
 use super::names::builds;
@@ -75,9 +76,17 @@ pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool,
     if chosen.is_empty() || tenant.retirement.is_halted() {
         return Ok(false);
     }
-    let merged = merge(shared, tenant, &chosen)?;
-    let Some(merged) = merged else { return Ok(true) };
+    // The merged segment stands beside the old ones for a while.
+    let bytes = chosen.iter().map(|segment| segment.length).sum();
+    if shared.check_free(bytes).is_err() {
+        return Ok(false);
+    }
     let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
+    let merged = guarded("merge segments", || merge(shared, tenant, &chosen));
+    if merged.is_err() {
+        tenant.retirement.leave(ids.iter().copied());
+    }
+    let Some(merged) = merged.and_then(|merged| merged)? else { return Ok(true) };
     let superseded = supersede(shared, tenant, chosen, merged);
     // What is written but cannot be read again would be no other the next time.
     if matches!(superseded, Err(StoreError::Damaged { .. })) {

@@ -26,6 +26,19 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// How full the disk is that a folder is on; nothing where that is not known.
+    fn free(&self, _dir: &Path) -> Option<Free> {
+        None
+    }
+}
+
+/// How full a disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Free {
+    /// Bytes that may still be written.
+    pub free: u64,
+    /// Bytes of the whole disk.
+    pub total: u64,
 }
 
 /// A file that grows.
@@ -89,6 +102,12 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn free(&self, dir: &Path) -> Option<Free> {
+        let disk = rustix::fs::statvfs(dir).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Free { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
     }
 }
 

@@ -98,6 +98,31 @@ pub enum StoreError {
         /// Bytes that may be.
         max: u64,
     },
+    /// The disk itself is nearly full.
+    #[error("the disk has {free} bytes left, and {floor} are kept free (--min-free-disk)")]
+    DiskFull {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that stay free.
+        floor: u64,
+    },
+    /// The disk cannot be written to.
+    #[error(
+        "data folder {} is on a disk that is read-only: what it holds is served, nothing is stored",
+        path.display()
+    )]
+    ReadOnly {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An error in this program came up over what it was given.
+    #[error("an error in this server: to {doing} ended in: {message}")]
+    Crashed {
+        /// What was being done.
+        doing: &'static str,
+        /// What the panic said.
+        message: String,
+    },
     /// Sealing cannot keep up, or the disk cannot take more.
     #[error("the store cannot take more now: {waiting} logs wait to be sealed")]
     Busy {

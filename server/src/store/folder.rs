@@ -11,26 +11,23 @@
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::api::TenantId;
-use super::disk::Disk;
+use super::disk::{Disk, Free};
 use super::error::StoreError;
-use super::losses::Loss;
 
 /// The newest folder format that is understood, and the one that is written.
 pub const FOLDER_FORMAT: u32 = 1;
-
-/// Notes are far shorter.
-const MAX_NOTE_BYTES: u64 = 1 << 16;
 
 /// Paths in a data folder, and the disk it is on.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
     disk: Arc<dyn Disk>,
+    is_read_only: bool,
 }
 
 /// Held while the folder is open.
@@ -39,19 +36,44 @@ pub struct FolderLock(#[expect(dead_code, reason = "the lock lasts as long as th
 
 impl Folder {
     /// Takes hold of the folder at `root`, which is made when it is not there. Nothing is written
-    /// into a folder that is not ours, or is a later version's, or is in use.
-    pub fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<(Self, FolderLock), StoreError> {
-        let folder = Self { root: root.to_owned(), disk };
+    /// into a folder that is not ours, or is a later version's, or is in use. One on a disk that is
+    /// read-only has no lock: nobody writes there.
+    pub fn open(
+        root: &Path,
+        disk: Arc<dyn Disk>,
+    ) -> Result<(Self, Option<FolderLock>), StoreError> {
+        let mut folder = Self { root: root.to_owned(), disk, is_read_only: false };
         folder.disk.create_dir_all(root).map_err(StoreError::io("create data folder", root))?;
-        folder.check_format()?;
-        let lock = lock(root)?;
+        let is_ours = folder.check_format()?;
+        let lock = match lock(root) {
+            Err(StoreError::Io { source, .. })
+                if is_ours && source.kind() == ErrorKind::ReadOnlyFilesystem =>
+            {
+                folder.is_read_only = true;
+                return Ok((folder, None));
+            }
+            lock => lock?,
+        };
         if !folder.check_format()? {
             folder.write_format()?;
         }
         for dir in ["logs", "segments", "set-aside"] {
             folder.make(&root.join(dir))?;
         }
-        Ok((folder, lock))
+        Ok((folder, Some(lock)))
+    }
+
+    /// Whether nothing can be written.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// An error where nothing can be written.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        match self.is_read_only {
+            true => Err(StoreError::ReadOnly { path: self.root.clone() }),
+            false => Ok(()),
+        }
     }
 
     /// Takes hold of a folder to look at it; nothing but the lock is written, and that only where it
@@ -60,7 +82,7 @@ impl Folder {
         root: &Path,
         disk: Arc<dyn Disk>,
     ) -> Result<(Self, Option<FolderLock>), StoreError> {
-        let folder = Self { root: root.to_owned(), disk };
+        let folder = Self { root: root.to_owned(), disk, is_read_only: true };
         if !folder.check_format()? {
             return Err(StoreError::NotAStore { path: root.to_owned() });
         }
@@ -116,6 +138,7 @@ impl Folder {
     }
 
     fn make(&self, dir: &Path) -> Result<(), StoreError> {
+        self.check_writable()?;
         self.disk.create_dir_all(dir).map_err(StoreError::io("create", dir))?;
         let parent = dir.parent().unwrap_or(&self.root);
         self.disk.sync_dir(parent).map_err(StoreError::io("sync", parent))
@@ -131,6 +154,9 @@ impl Folder {
     /// left names and bytes that can be seen and are not durable; nothing may be acknowledged or
     /// removed because of them before they are.
     pub fn settle(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        if self.is_read_only {
+            return Ok(());
+        }
         let logs = self.log_dir(tenant);
         for dir in [&logs, &self.root.join("segments").join(tenant.as_str())] {
             self.disk.sync_dir(dir).map_err(StoreError::io("sync", dir))?;
@@ -174,80 +200,24 @@ impl Folder {
         self.root.clone()
     }
 
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where files lie that nothing reads.
+    pub fn set_aside_dir(&self) -> PathBuf {
+        self.root.join("set-aside")
+    }
+
+    /// How full the disk is, where that is known.
+    pub fn free(&self) -> Option<Free> {
+        self.disk.free(&self.root)
+    }
+
     /// Where the index is.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
-    }
-
-    /// Writes down what is lost, for the starts to come: until somebody removes the note.
-    pub fn note_loss(&self, tenant: &TenantId, file: &str, loss: &Loss) -> Result<(), StoreError> {
-        let dir = self.root.join("set-aside");
-        let path = dir.join(format!("{tenant}-{file}.lost"));
-        if self.disk.len(&path).is_ok() {
-            return Ok(());
-        }
-        let write = || {
-            let mut note = self.disk.create_new(&path)?;
-            note.append(loss.to_note().as_bytes())?;
-            note.sync()?;
-            self.disk.sync_dir(&dir)
-        };
-        write().map_err(StoreError::io("write", &path))
-    }
-
-    /// What was noted as lost, by file.
-    pub fn losses(&self, tenant: &TenantId) -> Vec<(String, Loss)> {
-        let dir = self.root.join("set-aside");
-        let names = self.disk.list(&dir).unwrap_or_default().into_iter();
-        let notes = names.filter_map(|name| {
-            let file = name.strip_suffix(".lost")?.strip_prefix(tenant.as_str())?;
-            let path = dir.join(&name);
-            let length = usize::try_from(self.disk.len(&path).ok()?.min(MAX_NOTE_BYTES)).ok()?;
-            let note = self.disk.read(&path, 0, length).ok()?;
-            Some((file.strip_prefix('-')?.to_owned(), Loss::from_note(&note)))
-        });
-        notes.collect()
-    }
-
-    /// Keeps a copy of a file under a name that says why.
-    pub fn copy_aside(&self, path: &Path, why: &str) -> Result<(), StoreError> {
-        let dir = self.root.join("set-aside");
-        let to = self.name_aside(path, why);
-        let copy = || {
-            let length = usize::try_from(self.disk.len(path)?).unwrap_or(usize::MAX);
-            let bytes = self.disk.read(path, 0, length)?;
-            let mut file = self.disk.create_new(&to)?;
-            file.append(&bytes)?;
-            file.sync()?;
-            self.disk.sync_dir(&dir)
-        };
-        copy().map_err(StoreError::io("copy to set-aside", path))
-    }
-
-    fn name_aside(&self, path: &Path, why: &str) -> PathBuf {
-        let dir = self.root.join("set-aside");
-        let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        let flat = relative.to_string_lossy().replace('/', "-");
-        let mut to = dir.join(format!("{flat}.{why}"));
-        for attempt in 1.. {
-            if !to.exists() && self.disk.len(&to).is_err() {
-                break;
-            }
-            to = dir.join(format!("{flat}.{why}.{attempt}"));
-        }
-        to
-    }
-
-    /// Moves a file out of the way under a name that says why, and gives that name.
-    pub fn set_aside(&self, path: &Path, why: &str) -> Result<PathBuf, StoreError> {
-        let dir = self.root.join("set-aside");
-        let to = self.name_aside(path, why);
-        let moved = self.disk.rename(path, &to).and_then(|()| {
-            self.disk.sync_dir(&dir)?;
-            self.disk.sync_dir(path.parent().unwrap_or(&self.root))
-        });
-        moved.map_err(StoreError::io("set aside", path))?;
-        Ok(to)
     }
 }
 

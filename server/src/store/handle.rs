@@ -52,7 +52,8 @@ impl Store {
     pub fn open_on(config: StoreConfig, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let shared = Arc::new(open(config, disk)?);
         let (seals, frozen) = mpsc::channel();
-        for tenant in shared.tenants() {
+        let is_read_only = shared.folder.is_read_only();
+        for tenant in shared.tenants().into_iter().filter(|_| !is_read_only) {
             for head in tenant.parts().frozen {
                 // The receiver is held below.
                 let _ = seals.send(Seal { tenant: Arc::clone(&tenant), head });
@@ -69,7 +70,7 @@ impl Store {
             })?,
         ];
         let (running, stop) = mpsc::channel();
-        if !shared.config.maintain_every.is_zero() {
+        if !shared.config.maintain_every.is_zero() && !is_read_only {
             let shared = Arc::clone(&shared);
             threads.push(spawn("store-maintenance", move || maintain::run(&shared, &stop))?);
         }
@@ -173,6 +174,12 @@ impl Store {
         }
     }
 
+    /// The latest that it may be now: the clock's word, or what it would be had the clock not jumped.
+    #[must_use]
+    pub fn latest_now(&self) -> UnixNanos {
+        UnixNanos(self.inner.shared.clock.span().1)
+    }
+
     /// What the store counts.
     #[must_use]
     pub fn metrics(&self) -> StoreMetrics {
@@ -180,9 +187,14 @@ impl Store {
     }
 
     /// Whether batches are taken and questions answered.
-    #[must_use]
-    pub fn ready(&self) -> bool {
-        !self.inner.shared.is_closed()
+    ///
+    /// # Errors
+    /// When no batch is taken: the store is closed, or its disk is read-only or nearly full.
+    pub fn ready(&self) -> Result<(), StoreError> {
+        if self.inner.shared.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        self.inner.shared.check_room()
     }
 
     /// Seals what is in logs, lets go of the folder and refuses all that comes after.

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use stoker_dag::{DefinitionMap, LabelIx, LabelSet, ProfileType, SampleRow, UnixNanos};
-use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits, proto};
+use rustc_hash::FxHashMap;
+use stoker_dag::{DefinitionMap, ProfileType, SampleRow, UnixNanos};
+use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits};
 
 use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
 use super::line::StreamRebase;
+use super::told::{Bounds, Size, Told};
 
 /// The content of one log.
 #[derive(Debug)]
@@ -52,20 +53,6 @@ impl HeadDictionary {
     }
 }
 
-/// What a log's dictionary has come to, against the limits that its replay is held to.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Size {
-    strings: usize,
-    string_bytes: usize,
-    builds: usize,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    size: Size,
-    series: FxHashSet<LabelSet>,
-}
-
 /// Durable rows and facts.
 #[derive(Debug, Default)]
 pub struct HeadRows {
@@ -93,8 +80,8 @@ pub struct ReplayedLog {
 /// What [`Head::encode`] gives.
 #[derive(Debug)]
 pub enum Encode {
-    /// To be written.
-    Encoded(Box<Encoded>),
+    /// To be written, and how many of its rows have lost their attributes.
+    Encoded(Box<Encoded>, u64),
     /// The log's dictionary would exceed a limit: the log must not take this batch nor any other.
     Full(WireError),
     /// More series than one log may have.
@@ -105,6 +92,15 @@ impl Head {
     /// The empty head of a new log.
     pub fn new(log: u64) -> Self {
         Self::of(log, HeadDictionary::Written(Box::default()), HeadRows::default())
+    }
+
+    /// The empty head of the log that follows this one. What this one told of keeps its place among
+    /// those that are bounded in number.
+    pub fn next(&self, log: u64) -> Self {
+        let next = Self::new(log);
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).next();
+        *next.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        next
     }
 
     /// The head of a log that was read.
@@ -138,15 +134,17 @@ impl Head {
         source: &Dictionary,
         body: &BatchBody,
         rebase: &mut StreamRebase,
-        max_series: usize,
+        bounds: Bounds,
     ) -> Encode {
         if rebase.log != self.log {
             rebase.begin(self.log);
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.take_series(source, body, &mut rebase.series, max_series) {
+        if !told.take_series(source, body, &mut rebase.series, bounds.series) {
             return Encode::TooManySeries;
         }
+        let (body, dropped) = told.bound_attributes(source, body, &mut rebase.attributes, bounds);
+        let body = &*body;
         let mut dictionary = self.dictionary.write().unwrap_or_else(PoisonError::into_inner);
         let HeadDictionary::Written(encoder) = &mut *dictionary else {
             return Encode::Full(WireError::Malformed("the log is closed"));
@@ -157,7 +155,7 @@ impl Head {
         }
         self.since.get_or_init(Instant::now);
         self.encoded_rows.fetch_add(body.row_count() as u64, Ordering::Relaxed);
-        Encode::Encoded(Box::new(encoded))
+        Encode::Encoded(Box::new(encoded), dropped)
     }
 
     /// Adds a batch that is durable.
@@ -244,58 +242,6 @@ impl HeadRows {
     /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.watermarks.is_empty()
-    }
-}
-
-impl Told {
-    /// Learns the series of a batch, unless that would be more than `max`. `known` are those of the
-    /// stream's series that were learned before. This comes before encoding: a batch that is refused
-    /// must leave no entry behind that the log does not tell of.
-    fn take_series(
-        &mut self,
-        source: &Dictionary,
-        body: &BatchBody,
-        known: &mut FxHashSet<LabelIx>,
-        max: usize,
-    ) -> bool {
-        let fresh: FxHashSet<LabelIx> = series(body).filter(|ix| !known.contains(ix)).collect();
-        let sets = fresh.iter().map(|ix| source.labels.get(*ix));
-        let new: FxHashSet<&LabelSet> = sets.filter(|set| !self.series.contains(*set)).collect();
-        if self.series.len() + new.len() > max {
-            return false;
-        }
-        self.series.extend(new.into_iter().cloned());
-        known.extend(fresh);
-        true
-    }
-}
-
-/// The series of a batch, with few repeats: rows are mostly in order of series.
-fn series(body: &BatchBody) -> impl Iterator<Item = LabelIx> {
-    let runs = body.rows.iter().flat_map(|group| group.rows.chunk_by(|a, b| a.series == b.series));
-    runs.map(|run| run[0].series)
-}
-
-impl Size {
-    /// A batch was added; an error when the log then exceeds a limit.
-    pub fn grow(&mut self, batch: &proto::Batch, dictionary: &Dictionary) -> Result<(), WireError> {
-        self.strings += batch.strings.len();
-        self.string_bytes += batch.strings.iter().map(String::len).sum::<usize>();
-        self.builds += batch.builds.len();
-        let frames = dictionary.frames.len();
-        for (what, got, limit) in [
-            ("strings of a log", self.strings + 1, limits::MAX_STREAM_STRINGS),
-            ("bytes of a log's strings", self.string_bytes, limits::MAX_STREAM_STRING_BYTES),
-            ("builds of a log", self.builds, limits::MAX_STREAM_BUILDS),
-            ("frames of a log", frames, limits::MAX_STREAM_FRAMES),
-            ("nodes of a log", dictionary.nodes.len(), limits::MAX_STREAM_NODES),
-            ("label sets of a log", dictionary.labels.len(), limits::MAX_STREAM_LABEL_SETS),
-        ] {
-            if got > limit {
-                return Err(WireError::TooLarge { what, got, limit });
-            }
-        }
-        Ok(())
     }
 }
 

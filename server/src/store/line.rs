@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::LabelIx;
 use stoker_wire::Rebase;
 use tokio::sync::Notify;
@@ -16,6 +16,8 @@ pub struct StreamRebase {
     pub(super) rebase: Rebase,
     /// The stream's series that the log has counted.
     pub(super) series: FxHashSet<LabelIx>,
+    /// The stream's sets of attributes, and whether the log has room for them.
+    pub(super) attributes: FxHashMap<LabelIx, bool>,
     /// What became of the stream's batches that are in line.
     pub(super) line: Arc<StreamLine>,
 }

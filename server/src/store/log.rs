@@ -13,6 +13,7 @@ use stoker_dag::UnixNanos;
 use super::api::SpoolId;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
+use super::guarded::guarded;
 use super::head::{Head, ReplayedLog};
 use super::messages::LogRecord;
 use super::names::NamesGrowth;
@@ -113,7 +114,8 @@ pub fn replay(
             Found::End => break false,
             Found::Unsound => break true,
             Found::Record(payload) => {
-                if !replay.take(payload, &stored) {
+                let taken = guarded("replay a record", || replay.take(payload, &stored));
+                if !taken.unwrap_or(false) {
                     break true;
                 }
                 at += super::records::HEAD_BYTES + payload.len();

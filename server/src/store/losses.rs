@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use stoker_dag::{UnixNanos, WINDOW_NS};
@@ -27,7 +28,10 @@ pub struct Loss {
 
 /// All of a tenant's, by file.
 #[derive(Debug, Default)]
-pub struct Losses(Mutex<BTreeMap<String, Loss>>);
+pub struct Losses {
+    held: Mutex<BTreeMap<String, Loss>>,
+    changes: AtomicU64,
+}
 
 impl Loss {
     /// A segment that cannot be read, and what its footer said, where that is known.
@@ -86,24 +90,33 @@ mod window_numbers {
 impl Losses {
     /// Something of `file` is missing; says whether that is news.
     pub fn add(&self, file: &str, loss: Loss) -> bool {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= MAX_LOSSES && !held.contains_key(file) {
             return false;
         }
+        if held.get(file) == Some(&loss) {
+            return false;
+        }
+        self.changes.fetch_add(1, Ordering::AcqRel);
         held.insert(file.to_owned(), loss).is_none()
     }
 
     /// A file that could not be read can be.
     pub fn read_again(&self, file: &str) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !held.is_empty() {
-            held.remove(file);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.is_empty() && held.remove(file).is_some() {
+            self.changes.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// How often they have changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// What may be missing in a range.
     pub fn within(&self, range: TimeRange) -> Vec<Loss> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let touches =
             |loss: &&Loss| loss.windows.is_none_or(|(first, last)| range.overlaps(first, last));
         held.values().filter(touches).cloned().collect()

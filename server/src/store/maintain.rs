@@ -11,7 +11,7 @@ use super::compact::compact;
 use super::error::StoreError;
 use super::expire::expire;
 use super::quota::keep_quota;
-use super::shared::{Shared, count, now};
+use super::shared::{Shared, count};
 
 /// Works until the sender is gone.
 pub fn run(shared: &Shared, stop: &Receiver<()>) {
@@ -26,7 +26,9 @@ pub fn run(shared: &Shared, stop: &Receiver<()>) {
         }
         loop {
             let start = Instant::now();
-            if !pass(shared, UnixNanos(now())) || stop.recv_timeout(start.elapsed()).is_ok() {
+            if !pass(shared, UnixNanos(shared.clock.now()))
+                || stop.recv_timeout(start.elapsed()).is_ok()
+            {
                 break;
             }
             if shared.is_closed() {

@@ -9,21 +9,24 @@
 //! In the background small segments are merged (`compact`), old ones are summed up by the hour and
 //! later by function (`roll`), and removed (`expire`, `quota`).
 //!
-//! Not here yet: a bound on distinct attribute sets.
+//! Not here yet: deletion by selector.
 
 mod api;
 mod append;
+mod aside;
 mod blobs;
 mod cache;
 mod catalogue;
 mod catalogue_sled;
 mod check;
+mod clock;
 mod compact;
 mod disk;
 mod error;
 mod expire;
 mod folder;
 mod functions;
+mod guarded;
 mod handle;
 mod head;
 mod level;
@@ -36,6 +39,7 @@ pub mod messages;
 mod names;
 mod open;
 mod publish;
+mod quarantine;
 mod quota;
 mod records;
 mod recover_logs;
@@ -49,6 +53,8 @@ mod sealer;
 mod segment;
 mod shared;
 mod tenant;
+mod told;
+mod version;
 mod writer;
 
 pub use api::{
@@ -60,9 +66,10 @@ pub use blobs::{Blobs, LocalBlobs};
 pub use catalogue::{Added, Catalogue, Change, Entry};
 pub use catalogue_sled::SledCatalogue;
 pub use check::{CheckReport, HeldBytes, Problem, check, repair};
-pub use disk::{Disk, DiskFile, RealDisk};
+pub use disk::{Disk, DiskFile, Free, RealDisk};
 pub use error::StoreError;
 pub use folder::FOLDER_FORMAT;
+pub use guarded::guarded;
 pub use handle::Store;
 pub use level::{HOUR_NS, Level};
 pub use line::StreamRebase;
@@ -72,3 +79,4 @@ pub use reduce::ROLLUP_KEYS;
 pub use replicate::{GROUP_LABEL, REPLICATE_GROUPS, ReplicateGroup};
 pub use rollups::Rollups;
 pub use segment::SEGMENT_VERSION;
+pub use version::DataVersion;

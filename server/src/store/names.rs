@@ -1,6 +1,7 @@
 //! What frames and builds are called, tenant-wide, whatever segment or log said so.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use stoker_dag::{Definition, Frame, FrameId, FrameIx, KernelImage, ModuleMap};
@@ -33,7 +34,10 @@ impl NamesGrowth {
 
 /// A tenant's names, shared.
 #[derive(Debug, Default)]
-pub struct SharedNames(RwLock<Names>);
+pub struct SharedNames {
+    names: RwLock<Names>,
+    changes: AtomicU64,
+}
 
 impl SharedNames {
     /// Learns.
@@ -41,16 +45,23 @@ impl SharedNames {
         if growth.definitions.is_empty() && growth.modules.iter().len() == 0 {
             return;
         }
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         for (frame, definition) in growth.definitions {
             names.definitions.learn(frame, definition);
         }
         names.modules.merge(&growth.modules);
+        drop(names);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often they may have changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Calls `look` with what is known.
     pub fn read<R>(&self, look: impl FnOnce(&Names) -> R) -> R {
-        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.names.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

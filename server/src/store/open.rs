@@ -24,15 +24,21 @@ use super::tenant::{Parts, Tenant};
 pub fn open(config: StoreConfig, disk: Arc<dyn Disk>) -> Result<Shared, StoreError> {
     let (folder, lock) = Folder::open(&config.dir, disk)?;
     let local = LocalBlobs::new(Arc::clone(folder.disk()), folder.blobs());
-    let catalogue = if config.index { open_index(&folder)? } else { None };
+    if folder.is_read_only() {
+        tracing::error!(dir = %config.dir.display(), "the disk is read-only: nothing is stored");
+    }
+    let has_index = config.index && !folder.is_read_only();
+    let catalogue = if has_index { open_index(&folder)? } else { None };
     let mut tenants = folder.tenants()?;
-    tenants.push(TenantId::default_tenant());
+    if !folder.is_read_only() {
+        tenants.push(TenantId::default_tenant());
+    }
     if let Some(known) = catalogue.as_ref().and_then(|index| index.tenants().ok()) {
         tenants.extend(known);
     }
     tenants.sort_unstable();
     tenants.dedup();
-    for tenant in &tenants {
+    for tenant in tenants.iter().filter(|_| !folder.is_read_only()) {
         folder.make_tenant(tenant)?;
         folder.settle(tenant)?;
         local.remove_unfinished(&format!("segments/{tenant}"))?;
@@ -41,7 +47,20 @@ pub fn open(config: StoreConfig, disk: Arc<dyn Disk>) -> Result<Shared, StoreErr
     for tenant in tenants {
         open_tenant(&shared, tenant)?;
     }
+    start_clock(&shared);
     Ok(shared)
+}
+
+/// Where the wall clock says that all that is stored is over, it may be the clock that is wrong.
+fn start_clock(shared: &Shared) {
+    let Some(retain) = shared.config.retain_raw else { return };
+    let retain = u64::try_from(retain.as_nanos()).unwrap_or(u64::MAX);
+    let tenants = shared.tenants();
+    let windows = tenants.iter().flat_map(|tenant| tenant.parts().sealed);
+    let newest = windows.map(|segment| segment.footer.last_window).max().unwrap_or(0);
+    if newest > 0 && newest.saturating_add(retain) <= (shared.config.wall_clock)() {
+        shared.clock.start_from(newest);
+    }
 }
 
 /// Opens the index; one that fails is set aside and begun anew. A store without index works.

@@ -41,7 +41,9 @@ pub fn recover_logs(
         };
         shared.ids.seen(id);
         let path = dir.join(&name);
-        if replaced.contains(&id) {
+        if replaced.contains(&id) && shared.folder.is_read_only() {
+            tracing::info!(name, "a log whose segment is there is left out");
+        } else if replaced.contains(&id) {
             let removed = disk.unlink(&path).and_then(|()| disk.sync_dir(&dir));
             removed.map_err(StoreError::io("remove log", &path))?;
             tracing::info!(name, "a log whose segment is there was removed");
@@ -59,13 +61,22 @@ fn recover_log(
     losses: &Losses,
 ) -> Result<Option<(Arc<Head>, NamesGrowth)>, StoreError> {
     let disk = shared.folder.disk();
-    let stored = |spool| watermarks.get(&spool).copied().unwrap_or(0);
+    // What a version that could not read the log has stored since does not make its batches known.
+    let was_skipped = shared.folder.was_skipped(tenant, id);
+    let stored = |spool| match was_skipped {
+        true => 0,
+        false => watermarks.get(&spool).copied().unwrap_or(0),
+    };
     let replayed = match replay(&**disk, path, id, stored) {
         Ok(replayed) => replayed,
         Err(error @ StoreError::Damaged { .. }) => {
             if unreadable(shared, path, &error)? {
                 lost(shared, (tenant, id), losses, log_loss(error.to_string(), id, None));
             }
+            return Ok(None);
+        }
+        Err(error @ StoreError::NewerFormat { .. }) => {
+            skip(shared, (tenant, id), losses, &error);
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -93,6 +104,16 @@ fn recover_log(
     Ok(Some((Arc::new(replayed.head), replayed.names)))
 }
 
+/// Leaves a log of a later version where it is, and names it.
+fn skip(shared: &Shared, (tenant, id): (&TenantId, u64), losses: &Losses, error: &StoreError) {
+    count(&shared.counters.read_failures, 1);
+    tracing::error!(%error, "its rows are missing from answers until that version runs again");
+    if let Err(error) = shared.folder.note_skipped(tenant, id) {
+        tracing::warn!(%error, "that version may take its batches for duplicates");
+    }
+    losses.add(&format!("{id:016x}.log"), log_loss(error.to_string(), id, None));
+}
+
 /// What a log lost. Where nothing says of which time, it is that of the log: its id is when it began.
 fn log_loss(what: String, id: u64, windows: Option<(UnixNanos, UnixNanos)>) -> Loss {
     let began = UnixNanos(id).window_start();
@@ -110,6 +131,10 @@ fn lost(shared: &Shared, (tenant, id): (&TenantId, u64), losses: &Losses, loss: 
 
 /// A log without a header: one that a crash cut short at birth has nothing that was acknowledged.
 fn unreadable(shared: &Shared, path: &Path, error: &StoreError) -> Result<bool, StoreError> {
+    if shared.folder.is_read_only() {
+        tracing::error!(%error, "all batches in it are lost");
+        return Ok(true);
+    }
     let disk = shared.folder.disk();
     let length = disk.len(path).map_err(StoreError::io("read log", path))?;
     if length <= HEADER_BYTES as u64 {

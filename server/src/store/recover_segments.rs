@@ -79,7 +79,8 @@ pub fn recover_segments(shared: &Shared, tenant: &TenantId) -> Result<FoundSegme
     }
     for id in gone {
         let name = Segment::name_of(tenant, id);
-        if shared.blobs.len(&name).is_ok()
+        if !shared.folder.is_read_only()
+            && shared.blobs.len(&name).is_ok()
             && let Err(error) = shared.blobs.delete(&name)
         {
             tracing::warn!(%error, "a superseded segment stays for now");
@@ -119,7 +120,11 @@ fn candidate(
     let length = shared.blobs.len(&Segment::name_of(tenant, id))?;
     let entry = entry.filter(|entry| entry.length == length);
     let segment = match entry {
-        Some(entry) => Segment::of(tenant, entry.footer.clone(), length),
+        Some(entry) => {
+            // The index of a later version may speak of blocks that this one would leave out.
+            Segment::check_version(&*shared.blobs, tenant, id)?;
+            Segment::of(tenant, entry.footer.clone(), length)
+        }
         None => Segment::open(&*shared.blobs, tenant, id)?,
     };
     let (names, builds) = segment.names(&*shared.blobs)?;

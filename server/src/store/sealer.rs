@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 use stoker_dag::{Definition, DefinitionMap, FrameIx};
 
 use super::error::StoreError;
+use super::guarded::guarded;
 use super::head::Head;
 use super::names::builds;
 use super::publish::publish;
@@ -40,7 +41,8 @@ pub fn run(shared: &Shared, seals: &Receiver<Seal>) -> Result<(), StoreError> {
         }
         let mut steps = 1;
         while !shared.abandoned.load(Ordering::Acquire) {
-            let Err(error) = seal_log(shared, &seal) else { break };
+            let sealed = guarded("seal a log", || seal_log(shared, &seal));
+            let Err(error) = sealed.and_then(|sealed| sealed) else { break };
             count(&shared.counters.seal_failures, 1);
             tracing::error!(%error, log = seal.head.log, "a log could not be sealed; it is kept");
             if shared.is_closed() {
@@ -132,6 +134,9 @@ fn retire(shared: &Shared, tenant: &Tenant, head: &Head) {
     } else {
         let dir = shared.folder.log_dir(&tenant.id);
         let removed = disk.unlink(&path).and_then(|()| disk.sync_dir(&dir));
+        if removed.is_ok() {
+            shared.folder.forget_skipped(&tenant.id, head.log);
+        }
         removed.map_err(StoreError::io("remove log", &path))
     };
     if let Err(error) = retired {

@@ -12,11 +12,18 @@ use super::api::{StoreConfig, StoreMetrics, TenantId};
 use super::blobs::Blobs;
 use super::cache::Cache;
 use super::catalogue::Catalogue;
+use super::clock::Clock;
+use super::disk::Free;
 use super::error::StoreError;
 use super::folder::{Folder, FolderLock};
 use super::head::Head;
 use super::level::longest_retention;
 use super::tenant::{Parts, Tenant};
+
+/// Hundredths of a disk that stay free unless told otherwise.
+const DEFAULT_FREE_PERCENT: u64 = 5;
+/// But no more than this: the logs that wait, and the segments that they become.
+const DEFAULT_MAX_FREE: u64 = 1 << 30;
 
 /// The state of an open store.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ pub struct Shared {
     pub blobs: Arc<dyn Blobs>,
     /// Segments' blocks in memory.
     pub cache: Cache,
+    /// What time it is.
+    pub clock: Clock,
     /// Ids of logs and segments.
     pub ids: Ids,
     /// What is counted.
@@ -93,6 +102,8 @@ pub struct Counters {
     pub segments_rolled: AtomicU64,
     pub rows_rolled: AtomicU64,
     pub maintenance_failures: AtomicU64,
+    pub batches_quarantined: AtomicU64,
+    pub attributes_dropped: AtomicU64,
 }
 
 /// Adds to a counter.
@@ -105,7 +116,7 @@ impl Shared {
     pub fn new(
         config: StoreConfig,
         folder: Folder,
-        lock: FolderLock,
+        lock: Option<FolderLock>,
         blobs: Arc<dyn Blobs>,
         catalogue: Option<Arc<dyn Catalogue>>,
     ) -> Self {
@@ -113,6 +124,7 @@ impl Shared {
             folder,
             blobs,
             cache: Cache::new(config.cache_bytes),
+            clock: Clock::new(config.wall_clock),
             ids: Ids::default(),
             counters: Counters::default(),
             room: Arc::new(Semaphore::new(config.max_queued_bytes as usize)),
@@ -122,7 +134,7 @@ impl Shared {
             abandoned: AtomicBool::new(false),
             tenants: RwLock::default(),
             catalogue: Mutex::new(catalogue),
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(lock),
             config,
         }
     }
@@ -150,6 +162,7 @@ impl Shared {
         if let Some(tenant) = self.find(id) {
             return Ok(tenant);
         }
+        self.folder.check_writable()?;
         self.folder.make_tenant(id)?;
         let live = Arc::new(Head::new(self.ids.next()));
         let parts = Parts { live, frozen: Vec::new(), sealed: Vec::new() };
@@ -170,7 +183,7 @@ impl Shared {
     /// An error for a batch that is older than data are kept.
     pub fn check_age(&self, body: &BatchBody) -> Result<(), StoreError> {
         let Some(retain) = longest_retention(&self.config) else { return Ok(()) };
-        let age = now().saturating_sub(body.start.0);
+        let age = self.clock.span().0.saturating_sub(body.start.0);
         if u128::from(age) < retain.as_nanos() {
             return Ok(());
         }
@@ -178,12 +191,27 @@ impl Shared {
         Err(StoreError::BeyondRetention { age_s, retain_s })
     }
 
-    /// An error where the disk's share is used up.
-    pub fn check_quota(&self) -> Result<(), StoreError> {
+    /// An error where nothing more may be written: the disk's share is used up, or the disk is
+    /// read-only or nearly full.
+    pub fn check_room(&self) -> Result<(), StoreError> {
+        self.folder.check_writable()?;
         let used = self.disk_used.load(Ordering::Relaxed);
         match self.config.max_disk {
             Some(max) if used >= max => Err(StoreError::Full { used, max }),
-            _ => Ok(()),
+            _ => self.check_free(0),
+        }
+    }
+
+    /// An error where `more` bytes would leave less free than stays free.
+    pub fn check_free(&self, more: u64) -> Result<(), StoreError> {
+        let Some(Free { free, total }) = self.folder.free() else { return Ok(()) };
+        let floor = self
+            .config
+            .min_free_disk
+            .unwrap_or_else(|| (total / 100 * DEFAULT_FREE_PERCENT).min(DEFAULT_MAX_FREE));
+        match free < floor.saturating_add(more) {
+            true => Err(StoreError::DiskFull { free, floor }),
+            false => Ok(()),
         }
     }
 
@@ -214,6 +242,10 @@ impl Shared {
             rows_rolled: read(&counters.rows_rolled),
             maintenance_failures: read(&counters.maintenance_failures),
             disk_used_bytes: read(&self.disk_used),
+            disk_free_bytes: self.folder.free().map_or(0, |disk| disk.free),
+            batches_quarantined: read(&counters.batches_quarantined),
+            attributes_dropped: read(&counters.attributes_dropped),
+            is_read_only: u64::from(self.folder.is_read_only()),
             ..StoreMetrics::default()
         };
         for tenant in self.tenants() {

@@ -107,7 +107,8 @@ impl Tenant {
     /// Puts a new log in the place of the live one, which is frozen and given back.
     pub fn freeze(&self, _entry: &MutexGuard<'_, Entry>, next_log: u64) -> Arc<Head> {
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
-        let frozen = std::mem::replace(&mut parts.live, Arc::new(Head::new(next_log)));
+        let next = Arc::new(parts.live.next(next_log));
+        let frozen = std::mem::replace(&mut parts.live, next);
         parts.frozen.push(Arc::clone(&frozen));
         frozen
     }

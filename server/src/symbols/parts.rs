@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
-use super::{QUERY_NAMING_MAX, Symbols};
+use super::{QUERY_NAMING_MAX, SymbolCounts, Symbols};
 use crate::query::{Parts, TenantParts};
-use crate::store::{Names, PartView, Rollups, StoreError, TenantId, TimeRange};
+use crate::store::{DataVersion, Names, PartView, Rollups, StoreError, TenantId, TimeRange};
 
 /// Rows of a store, and late names for their frames.
 #[derive(Debug, Clone)]
@@ -48,6 +48,18 @@ impl Parts for NamedParts {
 
     fn missing(&self, range: TimeRange) -> Vec<String> {
         self.rows.missing(range)
+    }
+
+    fn version(&self, range: TimeRange) -> Option<DataVersion> {
+        let rows = self.rows.version(range)?;
+        // What was pushed, and what could not be answered in time or at all.
+        let SymbolCounts {
+            files, pushed, evicted, unanswered, quarantined, worker_failures, ..
+        } = self.symbols.counts();
+        let symbols = [files, pushed, evicted, unanswered, quarantined, worker_failures];
+        let (low, high) = rows.0.split_at(8);
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        Some(DataVersion::of([number(low), number(high)].into_iter().chain(symbols)))
     }
 
     fn names(&self, read: &mut dyn FnMut(&Names)) {

@@ -58,7 +58,10 @@ impl Api {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let allowed = AllowedHosts::new(address, &["stoker.example.com".to_owned()]);
-        let router = router(backend, &HttpConfig { allowed, limits, concurrent_queries: 2 });
+        let router = router(
+            backend,
+            &HttpConfig { allowed, limits, concurrent_queries: 2, cache_bytes: 1 << 20 },
+        );
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stoker_dag::{
     BuildId, BuildIdKind, Frame, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS,
 };
-use stoker_server::ingest::{Agents, IngestMetrics, service};
+use stoker_server::ingest::{Agents, DecodeBatch, IngestMetrics, service_decoding};
 use stoker_server::store::{Store, StoreConfig, TenantId, TimeRange};
 use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
 use stoker_wire::proto::push_request::Message as Out;
@@ -36,9 +36,15 @@ impl Server {
     }
 
     pub async fn with(config: StoreConfig) -> Self {
+        Self::decoding(config, stoker_wire::Decoder::decode).await
+    }
+
+    /// With another decoder of batches.
+    pub async fn decoding(config: StoreConfig, decode: DecodeBatch) -> Self {
         let store = Store::open(config).unwrap();
         let (agents, metrics) = (Agents::default(), Arc::new(IngestMetrics::default()));
-        let service = service(store.clone(), agents.clone(), Arc::clone(&metrics));
+        let counts = Arc::clone(&metrics);
+        let service = service_decoding(store.clone(), agents.clone(), counts, decode);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);

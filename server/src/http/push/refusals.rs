@@ -46,6 +46,18 @@ pub(super) fn not_stored(error: &StoreError) -> ApiError {
         StoreError::Full { .. } => {
             (StatusCode::INSUFFICIENT_STORAGE, "disk_full", "give the server more: --max-disk")
         }
+        StoreError::DiskFull { .. } => {
+            let hint = "make room on the disk, or give the server less to keep: --max-disk";
+            (StatusCode::INSUFFICIENT_STORAGE, "disk_full", hint)
+        }
+        StoreError::ReadOnly { .. } => {
+            let hint = "make the disk writable and start the server again";
+            (StatusCode::SERVICE_UNAVAILABLE, "read_only", hint)
+        }
+        StoreError::Crashed { .. } => {
+            let hint = "please report it, with the file if you can";
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", hint)
+        }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "busy", "push it again in a moment"),
     };
     ApiError::new(status, code, error.to_string(), hint)

@@ -204,6 +204,12 @@ impl Sink for Collector {
         *held = held.saturating_add(facts.facts.observed_ns);
     }
 
+    fn bytes(&self) -> usize {
+        // A hash map is at least seven sixteenths full.
+        let cells = self.cells.len() * size_of::<((u32, u32), (u64, u64))>() * 16 / 7;
+        self.stacks.bytes() + cells
+    }
+
     fn check(&self) -> Result<(), QueryError> {
         self.stacks.check()
     }

@@ -61,6 +61,32 @@ impl MatchOp {
     }
 }
 
+/// What a matcher on the stack looks at. Their names begin with underscores, as PromQL's own do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackPart {
+    /// `__frame__`: a function anywhere on the stack.
+    Frame,
+    /// `__under__`: a function that the stack's innermost one was called by, directly or not.
+    Under,
+    /// `__module__`: the module of any frame of the stack.
+    Module,
+}
+
+impl StackPart {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Frame, Self::Under, Self::Module];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frame => "__frame__",
+            Self::Under => "__under__",
+            Self::Module => "__module__",
+        }
+    }
+}
+
 /// One condition on one label.
 #[derive(Debug, Clone)]
 pub struct Matcher {
@@ -105,14 +131,28 @@ impl Matcher {
     /// Whether a label with this value (empty where there is no such label) fulfils it.
     #[must_use]
     pub fn accepts(&self, value: &str) -> bool {
-        let found = match &self.regex {
+        self.finds(value) != self.is_negative()
+    }
+
+    /// Whether the value is what is looked for, be it wanted or not.
+    #[must_use]
+    pub fn finds(&self, value: &str) -> bool {
+        match &self.regex {
             Some(regex) => regex.is_match(value),
             None => *self.value == *value,
-        };
-        match self.op {
-            MatchOp::Equal | MatchOp::Regex => found,
-            MatchOp::NotEqual | MatchOp::NotRegex => !found,
         }
+    }
+
+    /// Whether what is looked for is not wanted.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        matches!(self.op, MatchOp::NotEqual | MatchOp::NotRegex)
+    }
+
+    /// What of the stack it looks at, if it is no label.
+    #[must_use]
+    pub fn stack_part(&self) -> Option<StackPart> {
+        StackPart::ALL.into_iter().find(|part| part.as_str() == self.name())
     }
 }
 
@@ -154,16 +194,24 @@ impl Selector {
         parse::selector(text)
     }
 
-    /// Whether a row of this series with these attributes is selected. Labels and attributes filter
+    /// Whether a row of this series with these attributes is selected, were it not for its stack. Labels and attributes filter
     /// alike; where both have a name, the series counts.
     #[must_use]
     pub fn accepts(&self, series: &LabelSet, attributes: &LabelSet) -> bool {
-        let mut matchers = self.matchers.iter();
+        let mut matchers = self.on_labels();
         matchers.all(|matcher| matcher.accepts(value_of(matcher.name(), series, attributes)))
     }
-}
 
-impl Selector {
+    /// The conditions on labels and attributes.
+    pub fn on_labels(&self) -> impl Iterator<Item = &Matcher> {
+        self.matchers.iter().filter(|matcher| matcher.stack_part().is_none())
+    }
+
+    /// The conditions on the stack. What has no stacks cannot answer a selector that has some.
+    pub fn on_stack(&self) -> impl Iterator<Item = (StackPart, &Matcher)> {
+        self.matchers.iter().filter_map(|matcher| Some((matcher.stack_part()?, matcher)))
+    }
+
     /// Whether rows of a series may be accepted, whatever their attributes are.
     #[must_use]
     pub fn may_accept(&self, series: &LabelSet) -> bool {
@@ -171,7 +219,7 @@ impl Selector {
             "" => false,
             value => !matcher.accepts(value),
         };
-        !self.matchers.iter().any(refuses)
+        !self.on_labels().any(refuses)
     }
 }
 

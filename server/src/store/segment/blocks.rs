@@ -49,6 +49,15 @@ impl Segment {
         Ok(Self { footer, length, name })
     }
 
+    /// An error where the segment is of a later version, or does not begin as a segment does.
+    ///
+    /// # Errors
+    /// As said, and when it cannot be read.
+    pub fn check_version(blobs: &dyn Blobs, tenant: &TenantId, id: u64) -> Result<(), StoreError> {
+        let name = Self::name_of(tenant, id);
+        check_header(&blobs.get_range(&name, 0, HEADER_BYTES)?, &blobs.path(&name))
+    }
+
     pub(super) fn contradicts(&self, blobs: &dyn Blobs, entry: &BlockEntry) -> StoreError {
         let what = format!("the block at byte {} contradicts itself", entry.offset);
         StoreError::damaged(blobs.path(&self.name), what)
