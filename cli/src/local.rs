@@ -76,6 +76,7 @@ impl LocalProfile {
             &pprof::PprofSource {
                 profile: &self.profile,
                 module: &module,
+                modules: &self.modules,
                 profile_type: &self.profile_type,
                 start: self.start,
                 duration_ns: self.duration_ns,

@@ -23,7 +23,7 @@ use stoker_dag::{
     Definition, DefinitionSource, Frame, FrameIx, KernelImage, Location as Meaning, SpecialFrame,
 };
 
-use super::images::Image;
+use super::images::{Image, main_executables};
 use super::message::Message;
 use super::prune::{Cut, Pruner};
 use super::tables::{Line, Location, Tables};
@@ -66,8 +66,9 @@ impl<'m, 'a> Frames<'m, 'a> {
             empty: "".into(),
             location: Location::default(),
         };
+        let main = main_executables(message);
         for index in 0..tables.mappings.len() {
-            let image = Image::new(message, tables, index, limits, imported)?;
+            let image = Image::new(message, tables, index, &main, limits, imported)?;
             frames.modules.push(image);
         }
         Ok(frames)

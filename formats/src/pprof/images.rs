@@ -1,12 +1,14 @@
 //! Mappings as they matter to frames: which build, where it lies, what it is called.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use stoker_dag::{BuildId, Module};
 
+use super::MAIN_EXECUTABLE;
 use super::message::Message;
 use super::tables::{Mapping, Tables};
-use crate::error::ReadError;
+use crate::error::{Place, ReadError};
 use crate::import::{Imported, cut};
 use crate::limits::Limits;
 
@@ -29,6 +31,7 @@ impl Image {
         message: &Message<'_>,
         tables: &Tables,
         index: usize,
+        main_executables: &HashSet<BuildId>,
         limits: &Limits,
         imported: &mut Imported,
     ) -> Result<Self, ReadError> {
@@ -41,8 +44,10 @@ impl Image {
         let is_kernel = name.starts_with('[') && !name.starts_with("[v") && name.ends_with(']');
         if let Some(build_id) = &build_id {
             let library = name.contains(".so") || is_kernel;
-            // pprof puts the main binary first; a writer that took load addresses away may not.
-            let main_executable = index == 0 && mapping.start != 0 && !library;
+            // pprof puts the main binary first; a writer that took load addresses away may not, and
+            // ours says it in comments.
+            let is_first = index == 0 && mapping.start != 0 && !library;
+            let main_executable = is_first || main_executables.contains(build_id);
             let module = Module { main_executable, name: without_version(&name).into() };
             imported.modules.learn(build_id, module);
         }
@@ -57,6 +62,13 @@ impl Image {
     pub(super) fn file_offset(&self, address: u64) -> Option<u64> {
         address.checked_sub(self.mapping.start)?.checked_add(self.mapping.file_offset)
     }
+}
+
+/// The builds that comments call main executables.
+pub(super) fn main_executables(message: &Message<'_>) -> HashSet<BuildId> {
+    let place = || Place::Byte(0);
+    let comments = message.comments.iter().filter_map(|&at| message.text(at, place).ok());
+    comments.filter_map(|text| text.strip_prefix(MAIN_EXECUTABLE)?.parse().ok()).collect()
 }
 
 /// The last part of a path, of either system.

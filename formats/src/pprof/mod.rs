@@ -20,7 +20,7 @@ mod types;
 mod wire;
 mod write;
 
-use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
+use stoker_dag::{Frame, ModuleMap, Profile, ProfileType, UnixNanos};
 
 pub(crate) use frames::IMPORT;
 pub(crate) use images::base_name;
@@ -28,12 +28,18 @@ pub(crate) use message::looks_like;
 pub use read::{read, read_into};
 pub use write::{message, write, write_imported};
 
+/// How a comment begins that names the build id of a main executable. Functions of a main executable are
+/// the same in a binary of another name, and a file of many processes has many.
+const MAIN_EXECUTABLE: &str = "main executable: ";
+
 /// What a pprof file says beside its stacks.
 pub struct PprofSource<'a> {
     /// The stacks, with the definitions of their frames.
     pub profile: &'a Profile,
     /// What the module of a frame is called.
     pub module: &'a dyn Fn(&Frame) -> String,
+    /// Which builds are main executables: the format has no place for it, so comments say it.
+    pub modules: &'a ModuleMap,
     /// What values count.
     pub profile_type: &'a ProfileType,
     /// When the profile starts.

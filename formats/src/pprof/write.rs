@@ -1,18 +1,19 @@
 //! From stacks and columns to a pprof message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 use stoker_dag::{
-    DefinitionMap, FrameIx, FrameTable, LabelIx, NodeId, NodeIx, NodeTable, Profile, ProfileType,
+    BuildId, DefinitionMap, Frame, FrameIx, FrameTable, LabelIx, ModuleMap, NodeId, NodeIx,
+    NodeTable, Profile, ProfileType,
 };
 
-use super::PprofSource;
 use super::build::{Builder, ModuleName, signed};
 use super::proto;
+use super::{MAIN_EXECUTABLE, PprofSource};
 use crate::WriteError;
 use crate::import::Imported;
 
@@ -126,6 +127,10 @@ pub fn message(source: &PprofSource<'_>) -> Result<proto::Profile, WriteError> {
     builder.message.comment = vec![comment];
     let leaves = profile.rows().map(|(node, _, _)| node);
     let tables = Tables::new(&profile.frames, &profile.nodes, &profile.definitions, leaves);
+    for build_id in tables.main_executables(source.modules) {
+        let comment = builder.clean(&format!("{MAIN_EXECUTABLE}{build_id}"));
+        builder.message.comment.push(comment);
+    }
     let stacks = Stacks::new(profile, unit, &tables.ids);
     for (node, value, count) in stacks.rows {
         builder.message.sample.push(proto::Sample {
@@ -197,6 +202,13 @@ impl<'a> Tables<'a> {
     fn leaf_first(&self, node: NodeIx) -> Vec<u64> {
         let stack = self.nodes.stack(node);
         stack.iter().rev().map(|frame| self.numbers[frame.at()]).collect()
+    }
+
+    fn main_executables(&self, modules: &ModuleMap) -> BTreeSet<&'a BuildId> {
+        let frames = self.order.iter().map(|frame| self.frames.frame(*frame));
+        let is_main =
+            |build_id: &&BuildId| modules.get(build_id).is_some_and(|m| m.main_executable);
+        frames.filter_map(Frame::build_id).filter(is_main).collect()
     }
 
     fn locations(&self, builder: &mut Builder<'_>) {

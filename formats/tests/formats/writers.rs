@@ -1,12 +1,13 @@
 //! What is written sums to what was there, and hostile names stay names.
 
 use std::io::Read as _;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use prost::Message as _;
 use stoker_dag::{
     BoxKind, BoxLabel, CallTree, CallTreeBuilder, Definition, DefinitionSource, Frame, Location,
-    NameIx, Profile, ProfileType, UnixNanos,
+    Module, ModuleMap, NameIx, Profile, ProfileType, UnixNanos,
 };
 use stoker_formats::pprof::{self, PprofSource, proto};
 use stoker_formats::{WriteError, collapsed, svg};
@@ -80,7 +81,19 @@ fn source<'a>(
     profile_type: &'a ProfileType,
 ) -> PprofSource<'a> {
     let (start, duration_ns) = (UnixNanos(5), 10);
-    PprofSource { profile, module, profile_type, start, duration_ns, comment: "test" }
+    let modules = main_executable();
+    PprofSource { profile, module, modules, profile_type, start, duration_ns, comment: "test" }
+}
+
+/// The build of all frames here is a process's own program.
+fn main_executable() -> &'static ModuleMap {
+    static MODULES: LazyLock<ModuleMap> = LazyLock::new(|| {
+        let mut modules = ModuleMap::default();
+        let module = Module { main_executable: true, name: "api".into() };
+        modules.learn(&"aabb".parse().unwrap(), module);
+        modules
+    });
+    &MODULES
 }
 
 fn as_collapsed(tree: &CallTree) -> String {
@@ -147,6 +160,22 @@ proptest! {
         prop_assert!(!after.contains(|c: char| c.is_control() && c != '\n'));
         prop_assert_eq!(after.matches("<title>").count(), after.matches("</title>").count());
     }
+}
+
+#[test]
+fn main_executables_are_still_known_when_it_is_read_again() {
+    let profile = profile(&[(vec!["main".to_owned()], 30, 3)]);
+    let (module, cpu) = (|_: &Frame| "api".to_owned(), ProfileType::cpu());
+    let mut bytes = Vec::new();
+    pprof::write(&source(&profile, &module, &cpu), &mut bytes).unwrap();
+    let read = stoker_formats::read(&bytes, &stoker_formats::ReadOptions::default()).unwrap();
+    let build_id = "aabb".parse().unwrap();
+    assert!(read.modules.get(&build_id).unwrap().main_executable);
+    // And when it is written from there.
+    let mut again = Vec::new();
+    pprof::write_imported(&read, &module, &mut again).unwrap();
+    let read = stoker_formats::read(&again, &stoker_formats::ReadOptions::default()).unwrap();
+    assert!(read.modules.get(&build_id).unwrap().main_executable);
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn as_pprof(
     let source = pprof::PprofSource {
         profile: &folded.profile,
         module: &module,
+        modules: &folded.modules,
         profile_type,
         start: query.range.from(),
         duration_ns: query.range.until().0 - query.range.from().0,

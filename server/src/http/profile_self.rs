@@ -10,7 +10,7 @@ use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pprof::{ProfilerGuardBuilder, Report, Symbol};
-use stoker_dag::{Frame, Profile, ProfileType, UnixNanos};
+use stoker_dag::{Frame, ModuleMap, Profile, ProfileType, UnixNanos};
 use stoker_formats::pprof::{PprofSource, write};
 use tokio::sync::Semaphore;
 
@@ -73,6 +73,7 @@ fn encode(report: &Report, start: UnixNanos, duration: Duration) -> Result<Vec<u
     let source = PprofSource {
         profile: &profile,
         module: &|_| "stoker-server".to_owned(),
+        modules: &ModuleMap::default(),
         profile_type: &ProfileType::cpu(),
         start,
         duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),

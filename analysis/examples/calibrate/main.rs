@@ -1,5 +1,8 @@
 //! Calibration of the diff: how often it raises a false alarm where nothing changed, and how often it
 //! finds a change of a known size. `docs/diffs.md` shows what it printed.
+//!
+//! `calibrate [RUNS] [FLEETS] [--quiet-only] [--plot FOLDER]`: so many runs of the fleets whose names hold
+//! the word, without changes only, with pictures.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -9,7 +12,8 @@
     reason = "a simulation for people"
 )]
 
-#[path = "../tests/calibration/world.rs"]
+mod plot;
+#[path = "../../tests/calibration/world.rs"]
 mod world;
 
 use stoker_analysis::compare::Options;
@@ -99,12 +103,16 @@ fn fleets() -> Vec<(&'static str, Fleet)> {
 }
 
 fn main() {
-    let count = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(2000);
-    let only = std::env::args().nth(2).unwrap_or_default();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let plain: Vec<&String> = words.iter().take_while(|word| !word.starts_with("--")).collect();
+    let count = plain.first().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    let only = plain.get(1).map_or("", |word| word);
+    let folder = words.iter().skip_while(|word| *word != "--plot").nth(1);
+    let mut plots = plot::Plots::default();
     println!("{count} runs each; {} functions of self, {} callers", world::LEAVES, world::GROUPS);
     println!("\nNothing changed:");
     println!("{:<38}{:>8}{:>8}{:>12}", "fleet", "alarm", "any", "naive");
-    for (name, fleet) in fleets().into_iter().filter(|(name, _)| name.contains(&only)) {
+    for (name, fleet) in fleets().into_iter().filter(|(name, _)| name.contains(only)) {
         let judged = runs(name, &fleet, None, count);
         println!(
             "{name:<38}{:>7.2}%{:>7.2}%{:>12.1}",
@@ -112,8 +120,14 @@ fn main() {
             percent(&judged, |one| one.findings > 0),
             mean(&judged, |one| one.naive as f64),
         );
+        plots.quiet.push(plot::Quiet {
+            fleet: name.to_owned(),
+            any: percent(&judged, |one| one.findings > 0),
+            naive: percent(&judged, |one| one.naive > 0),
+        });
     }
-    if std::env::args().any(|word| word == "--quiet-only") {
+    if words.iter().any(|word| word == "--quiet-only") {
+        plots.write(folder);
         return;
     }
     println!("\nA function of 5 % made slower by so many times the printed minimum:");
@@ -121,7 +135,7 @@ fn main() {
         "{:<38}{:>9}{:>7}{:>8}{:>8}{:>9}{:>12}{:>7}",
         "fleet", "minimum", "times", "found", "FDR", "alarm", "naive", "rank"
     );
-    for (name, fleet) in fleets().into_iter().filter(|(name, _)| name.contains(&only)) {
+    for (name, fleet) in fleets().into_iter().filter(|(name, _)| name.contains(only)) {
         let plain = median(&runs(name, &fleet, None, 200), |one| one.minimum);
         for times in [1.0, 2.0, 4.0] {
             // What grows varies more, and the minimum that is printed of it grows too: the change is
@@ -142,8 +156,11 @@ fn main() {
                 mean(&judged, |one| one.naive as f64),
                 mean(&judged, |one| one.rank as f64),
             );
+            let found = percent(&judged, |one| one.is_found);
+            plots.changed.push((name.to_owned(), times, found));
         }
     }
+    plots.write(folder);
 }
 
 /// How many times slower a function of 5 % becomes when its share of the new total grows by `points`.
