@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn examine(args: &args::DoctorArgs) -> anyhow::Result<ExitCode> {
     let daemon = args.flags.settings()?.into_daemon()?;
-    let report = stoker_agent::doctor::examine(&daemon.agent);
+    let report = stoker_agent::doctor::examine(&daemon.agent, daemon.http);
     let out = std::io::stdout();
     let written = match args.json {
         true => report.write_json(&mut out.lock()),

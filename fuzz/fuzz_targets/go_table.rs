@@ -1,9 +1,9 @@
-//! Go's function table in any file: found or refused, looked up within bounds, never a panic.
+//! Go's function table in any file: found or refused, looked up and walked within bounds, never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use stoker_symbols::elf::NamedSection;
-use stoker_symbols::go::GoTable;
+use stoker_symbols::go::{GoFrameSink, GoFunction, GoTable};
 
 /// Where the made-up code lies.
 const CODE: u64 = 0x40_0000;
@@ -32,4 +32,32 @@ fuzz_target!(|data: &[u8]| {
             assert!(!spot.function.is_empty());
         }
     }
+    let mut frames = Frames::default();
+    assert!(table.frames(data, &mut frames).is_err() || frames.at == frames.function.end);
 });
+
+/// Functions follow each other, and the sizes of their frames cover them. Stops after some.
+#[derive(Default)]
+struct Frames {
+    function: std::ops::Range<u64>,
+    at: u64,
+    count: u32,
+}
+
+impl GoFrameSink for Frames {
+    type Stop = ();
+
+    fn function(&mut self, function: &GoFunction) -> Result<(), ()> {
+        assert_eq!(self.at, self.function.end);
+        assert!(function.start >= self.function.end && function.start < function.end);
+        (self.function, self.at) = (function.start..function.end, function.start);
+        Ok(())
+    }
+
+    fn size(&mut self, start: u64, end: u64, _: Option<u32>) -> Result<(), ()> {
+        assert!(start == self.at && end >= start && end <= self.function.end);
+        self.at = end;
+        self.count += 1;
+        if self.count > 100_000 { Err(()) } else { Ok(()) }
+    }
+}

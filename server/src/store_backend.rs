@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::annotations::Annotations;
-use crate::http::{AgentEntry, Backend, Metric, MetricKind, UnwindCounts};
+use crate::http::{AgentEntry, Backend, Metric, MetricKind, NameCounts, UnwindCounts};
 use crate::ingest::{Agent, Agents, IngestCounts, IngestMetrics, RefusalCode};
 use crate::query::{Parts, TenantParts};
 use crate::store::{StoreError, StoreMetrics};
@@ -249,5 +249,11 @@ fn entry(agent: &Agent) -> AgentEntry {
             truncated: agent.unwind.truncated,
             failed: agent.unwind.failed,
         },
+        names: NameCounts {
+            named: agent.trouble.frames.named,
+            nameless: agent.trouble.frames.nameless,
+        },
+        broken: agent.trouble.broken().collect(),
+        nameless: agent.trouble.nameless().collect(),
     }
 }

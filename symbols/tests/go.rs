@@ -14,7 +14,7 @@ use std::process::Command;
 
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use stoker_symbols::elf::named_sections;
-use stoker_symbols::go::{GoSpot, GoTable};
+use stoker_symbols::go::{GoFrameKind, GoFrameSink, GoFunction, GoSpot, GoTable};
 
 const PROGRAM: &str = r#"
 package main
@@ -185,6 +185,54 @@ fn generics_closures_methods_and_inlined_calls_have_names_and_lines() {
     for (function, line) in [("main.twice", 30), ("main.(*adder).add", 24)] {
         assert!(lines.contains(&(function.to_owned(), line)), "{function}: {lines:?}");
     }
+}
+
+/// Every function with the runs of its frame.
+#[derive(Default)]
+struct Frames(Vec<(GoFunction, Vec<Run>)>);
+
+/// Start, end, size.
+type Run = (u64, u64, Option<u32>);
+
+impl GoFrameSink for Frames {
+    type Stop = std::convert::Infallible;
+
+    fn function(&mut self, function: &GoFunction) -> Result<(), Self::Stop> {
+        self.0.push((function.clone(), Vec::new()));
+        Ok(())
+    }
+
+    fn size(&mut self, start: u64, end: u64, size: Option<u32>) -> Result<(), Self::Stop> {
+        self.0.last_mut().unwrap().1.push((start, end, size));
+        Ok(())
+    }
+}
+
+#[test]
+fn frames_of_every_function_are_told_from_its_first_byte_to_its_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(full) = build(dir.path(), "full", &[]) else { return };
+    let stripped = build(dir.path(), "stripped", &["-ldflags=-s -w"]).unwrap();
+    let (file, table) = table(&stripped);
+    let mut frames = Frames::default();
+    let Ok(()) = table.frames(&file, &mut frames);
+    for (function, runs) in &frames.0 {
+        assert_eq!((runs[0].0, runs.last().unwrap().1), (function.start, function.end));
+        assert!(runs.windows(2).all(|pair| pair[0].1 == pair[1].0), "{function:?}: {runs:?}");
+        // The caller has just pushed the return address.
+        assert_eq!(runs[0].2, Some(0), "{function:?}");
+    }
+    let kind = |name: &str| {
+        let symbols = symbols(&full);
+        let (_, start, _) = symbols.iter().find(|(of, ..)| bare(of) == name).unwrap();
+        frames.0.iter().find(|(function, _)| function.start == *start).unwrap().0.kind
+    };
+    assert_eq!(kind("main.main"), GoFrameKind::Sized);
+    assert_eq!(kind("runtime.goexit"), GoFrameKind::Start);
+    assert_eq!(kind("runtime.mcall"), GoFrameKind::Start);
+    assert_eq!(kind("runtime.systemstack"), GoFrameKind::SwitchesStack);
+    assert_eq!(kind("runtime.sigtramp"), GoFrameKind::Sized);
+    assert_eq!(kind("runtime.sigreturn"), GoFrameKind::SignalReturn);
 }
 
 /// Files of other compilers, where there are any: `STOKER_GO_BINARIES` lists them, with colons.

@@ -50,6 +50,13 @@ fn hosts_agree_on_ids_and_share_names() {
     });
     let before = server.flamegraph(only_bare);
     assert!(!names(&before).contains(&"hot_half"), "{:?}", names(&before));
+    wait_for("the file without names beside the list of agents", || {
+        let agents = server.json("/api/v1/agents", &[]);
+        let is_it = |file: &serde_json::Value| {
+            file["file"] == "shared-burn" && file["nameless"].as_u64() > Some(0)
+        };
+        agents["nameless"].as_array().unwrap().iter().any(is_it).then_some(())
+    });
 
     let seen = burn(&named, "seen.log");
     let seen_pid = seen.pid().to_string();

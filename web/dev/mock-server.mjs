@@ -359,7 +359,7 @@ function answer(url) {
     case "/api/v1/annotations":
       return { annotations: [], ...range(ask(url)) };
     case "/api/v1/agents":
-      return { agents: [] };
+      return { agents: [], broken: [], nameless: [] };
     case "/api/v1/top":
       return top(ask(url));
     default:

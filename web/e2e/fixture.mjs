@@ -112,7 +112,17 @@ function diff() {
 const agents = ["web-1", "web-2", "db-1"].map((host, i) => ({
   host, host_id: String(i).repeat(32), version: "0.1.0", last_seen_ms: range.until_ms - (i === 1 ? 95_000 : 900), cpus: 8, sample_source: "cpu-clock", frequency_hz: 19,
   samples_taken: 120_000 + i, samples_lost: i * 1500, unwind: { complete: 99_000, truncated: 40, failed: i * 9000 },
+  names: { named: 8200, nameless: 90 * i },
 }));
+const broken = [
+  { file: "postgres", reason: "no_table", stacks: 24_310, hosts: 1 },
+  { file: "libfrobnicate.so.3", reason: "gap", stacks: 2690, hosts: 2 },
+  { file: "", reason: "no_mapping", stacks: 12, hosts: 1 },
+];
+const nameless = [
+  { file: "postgres", build_id: "b40c6a5d9be1f0b1a7f3", named: 0, nameless: 230, hosts: 1 },
+  { file: "libfrobnicate.so.3", build_id: "07e3d1c2a9984fb0c1d2", named: 110, nameless: 40, hosts: 2 },
+];
 
 /** When the pictures are taken. */
 export const NOW_MS = range.until_ms;
@@ -141,7 +151,7 @@ export function answer(url) {
     case "diff":
       return diff();
     case "agents":
-      return { agents };
+      return { agents, broken, nameless };
     default:
       return null;
   }

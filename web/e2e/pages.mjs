@@ -145,6 +145,8 @@ await check("the fleet shows its agents", async () => {
   const row = page.locator(".fleet tbody tr").first();
   await row.waitFor();
   assert((await row.innerText()).includes("Hz"), "no frequency");
+  const head = (await page.locator(".fleet thead").first().innerText()).toLowerCase();
+  assert(head.includes("frames with names"), "no naming rate");
   await shoot(page, "fleet-light");
   return (await row.innerText()).replace(/\s+/g, " ");
 });

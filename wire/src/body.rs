@@ -75,6 +75,38 @@ pub struct HostFacts {
     pub stacks_failed: u64,
     /// CPU time that the whole host spent, in nanoseconds.
     pub busy_ns: u64,
+    /// Frames that got a name since the facts before.
+    pub frames_named: u64,
+    /// Frames for which there is none, since the facts before.
+    pub frames_nameless: u64,
+    /// Where stacks broke and why, since the facts before.
+    pub broken: Vec<BrokenStacks>,
+    /// Files of which some frames have no name, since the facts before.
+    pub nameless: Vec<FileNames>,
+}
+
+/// User stacks that could not be followed through one file's code, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenStacks {
+    /// The file; empty for code without one.
+    pub file: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
+    /// How many.
+    pub stacks: u64,
+}
+
+/// How frames of one file were named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileNames {
+    /// What its frames are filed under.
+    pub file: Arc<str>,
+    /// Which build it is, in hexadecimal; empty for files that are not told apart.
+    pub build_id: Arc<str>,
+    /// Frames that got a name.
+    pub named: u64,
+    /// Frames for which there is none.
+    pub nameless: u64,
 }
 
 /// Samples that were lost for one reason.

@@ -8,7 +8,7 @@ use stoker_dag::{
     LabelSet, Module, NodeIx, SampleRow,
 };
 
-use crate::body::{BatchBody, Dictionary, HostFacts, RowGroup};
+use crate::body::{BatchBody, BrokenStacks, Dictionary, FileNames, HostFacts, RowGroup};
 use crate::proto;
 
 /// Where the entries of one dictionary stand in an encoder's. Belongs to one pair of them; filled as
@@ -363,5 +363,19 @@ fn facts(facts: &HostFacts) -> proto::HostFacts {
         stacks_truncated: facts.stacks_truncated,
         stacks_failed: facts.stacks_failed,
         busy_ns: facts.busy_ns,
+        frames_named: facts.frames_named,
+        frames_nameless: facts.frames_nameless,
+        broken: facts.broken.iter().map(broken).collect(),
+        nameless: facts.nameless.iter().map(nameless).collect(),
     }
+}
+
+fn broken(of: &BrokenStacks) -> proto::BrokenStacks {
+    let (file, reason) = (of.file.to_string(), of.reason.to_string());
+    proto::BrokenStacks { file, reason, stacks: of.stacks }
+}
+
+fn nameless(of: &FileNames) -> proto::FileNames {
+    let (file, build_id) = (of.file.to_string(), of.build_id.to_string());
+    proto::FileNames { file, build_id, named: of.named, nameless: of.nameless }
 }

@@ -18,7 +18,9 @@ pub mod proto {
     tonic::include_proto!("stoker.v1");
 }
 
-pub use body::{BatchBody, CgroupUsage, Dictionary, HostFacts, LostSamples, RowGroup};
+pub use body::{
+    BatchBody, BrokenStacks, CgroupUsage, Dictionary, FileNames, HostFacts, LostSamples, RowGroup,
+};
 pub use decode::{Decoder, WireError};
 pub use encode::{Encoded, Encoder, Rebase};
 

@@ -24,7 +24,7 @@ pub const MAX_STACK_DEPTH: u16 = 1024;
 pub const MAX_BATCH_ROWS: usize = 4 << 20;
 /// Functions of one definition: a frame and what was inlined into it.
 pub const MAX_LOCATIONS: usize = 256;
-/// Reasons for loss and control groups that one batch may list.
+/// Reasons for loss, control groups and files that one batch may list of each.
 pub const MAX_FACTS: usize = 16 << 10;
 
 const _: () = assert!(MAX_STREAM_NODES < u32::MAX as usize);

@@ -10,7 +10,8 @@ use stoker_dag::{
     Module, NodeId, ProfileType, SampleRow, SpecialFrame, StackInterner, UnixNanos,
 };
 use stoker_wire::{
-    BatchBody, Decoder, Dictionary, Encoder, HostFacts, LostSamples, Rebase, RowGroup, proto,
+    BatchBody, BrokenStacks, Decoder, Dictionary, Encoder, FileNames, HostFacts, LostSamples,
+    Rebase, RowGroup, proto,
 };
 
 fn build(byte: u8) -> BuildId {
@@ -96,6 +97,15 @@ fn batch(dictionary: &mut Dictionary, rows: &[Row], period: u64) -> BatchBody {
         facts: HostFacts {
             samples_taken: 7,
             lost: vec![LostSamples { reason: "ring full".into(), samples: 2 }],
+            frames_named: 9,
+            frames_nameless: 3,
+            broken: vec![BrokenStacks { file: "libx.so".into(), reason: "gap".into(), stacks: 4 }],
+            nameless: vec![FileNames {
+                file: "libx.so".into(),
+                build_id: "0abc".into(),
+                named: 1,
+                nameless: 3,
+            }],
             ..HostFacts::default()
         },
         ..BatchBody::default()

@@ -222,6 +222,10 @@ impl Aggregator {
         body.facts.lost.clone_from(&flush.lost);
         body.facts.cgroup_usage.clone_from(&flush.cgroup_usage);
         body.facts.busy_ns = flush.busy_ns;
+        body.facts.broken.clone_from(&flush.broken);
+        body.facts.frames_named = flush.names.named;
+        body.facts.frames_nameless = flush.names.nameless;
+        body.facts.nameless.clone_from(&flush.names.files);
     }
 
     fn bound_dictionary(&mut self) {

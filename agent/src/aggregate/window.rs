@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use stoker_dag::{LabelIx, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
-use stoker_wire::{CgroupUsage, HostFacts, LostSamples, RowGroup};
+use stoker_wire::{BrokenStacks, CgroupUsage, HostFacts, LostSamples, RowGroup};
+
+use crate::symbolize::NamingNews;
 
 /// A half-open stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub struct FlushFacts {
     pub cgroup_usage: Vec<CgroupUsage>,
     /// CPU time that the whole host spent since the last flush, in nanoseconds.
     pub busy_ns: u64,
+    /// Where stacks broke since the last flush.
+    pub broken: Vec<BrokenStacks>,
+    /// What became of frames on their way to a name since the last flush.
+    pub names: NamingNews,
 }
 
 /// What is counted in one window and not yet flushed.

@@ -3,15 +3,19 @@
 //!
 //! Each finding says what was looked at, what was found, and, where that is not as it should be,
 //! what follows and what to do. Nothing is changed: the sampling program is loaded for a moment to
-//! see whether the kernel takes it, aimed at this process alone.
+//! see whether the kernel takes it, aimed at this process alone, and, where no running agent can be
+//! asked how stacks fare, for some seconds, aimed at the whole host.
 
 mod host;
 mod kernel_side;
 mod print;
+mod rates;
 mod rights;
+mod stacks;
 mod surroundings;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use crate::run::AgentConfig;
 
@@ -85,15 +89,17 @@ pub struct Report {
     pub sections: Vec<Section>,
 }
 
-/// Looks at this machine as an agent with these settings would meet it.
+/// Looks at this machine as an agent with these settings would meet it, and at how an agent does that
+/// serves its metrics at `running`. Takes some seconds where it has to sample by itself.
 #[must_use]
-pub fn examine(config: &AgentConfig) -> Report {
+pub fn examine(config: &AgentConfig, running: Option<SocketAddr>) -> Report {
     let section = |title, findings| Section { title, findings };
     Report::of(vec![
         section("Kernel", kernel_side::examine(config)),
         section("Rights", rights::examine()),
         section("Host", host::examine()),
         section("Surroundings", surroundings::examine(config)),
+        section("Stacks and names", stacks::examine(config, running)),
     ])
 }
 

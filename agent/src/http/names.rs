@@ -37,7 +37,7 @@ pub(super) fn symbolize(text: &mut Text, status: &AgentStatus) {
     let help = "Frames of the files with the most frames that have no name, since the start";
     text.head("file_frames", "gauge", help);
     for file in &status.nameless_files {
-        let module = file.module.replace('\\', "\\\\").replace('"', "\\\"");
+        let module = file.file.replace('\\', "\\\\").replace('"', "\\\"");
         for (result, frames) in [("named", file.named), ("nameless", file.nameless)] {
             let build_id = &file.build_id;
             let labels =

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use stoker_dag::{Frame, Module};
+use stoker_wire::FileNames;
 
 use crate::aggregate::Aggregator;
 use crate::process::ProcessTable;
-use crate::symbolize::{FileNames, SymbolizeCounters, Symbolizer};
+use crate::symbolize::{NamingNews, SymbolizeCounters, Symbolizer};
 
 /// Frames that wait because the symbolizer's queue was full; past it they are asked for again only
 /// when a new dictionary is begun.
@@ -109,6 +110,10 @@ impl Naming {
 
     pub(super) fn nameless_files(&self) -> Vec<FileNames> {
         self.symbolizer.as_ref().map(Symbolizer::nameless_files).unwrap_or_default()
+    }
+
+    pub(super) fn take_news(&self) -> NamingNews {
+        self.symbolizer.as_ref().map(Symbolizer::take_news).unwrap_or_default()
     }
 
     pub(super) fn counters(&self) -> SymbolizeCounters {

@@ -229,6 +229,8 @@ impl Pipeline {
             lost,
             cgroup_usage,
             busy_ns,
+            broken: self.work.unwinding.take_news(),
+            names: self.work.naming.take_news(),
         };
         match self.sampling.off() {
             None => facts,

@@ -19,10 +19,12 @@ use super::Tally;
 use super::clock::Clock;
 use super::family::Family;
 use super::folding::Folding;
+use super::status::UnwindStatus;
 use super::taking::Taking;
 use super::work::Work;
 use crate::aggregate::{FlushFacts, QualityCounts};
 use crate::kernel::{KernelError, KernelEvent, OwnStart, SampleSource};
+use crate::symbolize::NamingNews;
 
 /// How often what was counted is folded into the profile, and ended processes are forgotten.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +50,8 @@ pub struct RecorderConfig {
 pub struct RecorderProgress {
     /// Samples of what is recorded.
     pub samples: u64,
+    /// Of these, samples whose user stack was followed by tables.
+    pub by_tables: u64,
     /// Samples that were taken and could not be kept.
     pub lost: u64,
     /// Whether there is still a process to record.
@@ -70,6 +74,10 @@ pub struct Recorded {
     pub tally: Tally,
     /// How far stacks could be followed.
     pub quality: QualityCounts,
+    /// How user stacks ended, and where they broke.
+    pub unwind: UnwindStatus,
+    /// How frames were named.
+    pub names: NamingNews,
     /// Whether names were still missing when patience was over.
     pub names_missing: bool,
 }
@@ -176,6 +184,7 @@ impl Recorder {
         }
         RecorderProgress {
             samples: self.work.aggregator.quality().sum(),
+            by_tables: self.work.unwinding.by_tables(),
             lost: self.tally.lost,
             is_alive: self.family.as_ref().is_none_or(|family| !family.is_empty()),
         }
@@ -204,6 +213,8 @@ impl Recorder {
             duration,
             tally: self.tally,
             quality: self.work.aggregator.quality(),
+            unwind: self.work.unwinding.status(),
+            names: self.work.naming.take_news(),
             names_missing: !is_settled,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stoker_unwind::Outcome;
+use stoker_wire::FileNames;
 
 use super::Tally;
 use super::sampling::Off;
@@ -10,7 +11,7 @@ use crate::aggregate::QualityCounts;
 use crate::guard::{Budget, Plan, Usage};
 use crate::kernel::{SampleSource, SamplerStats};
 use crate::process::ProcessCounters;
-use crate::symbolize::{FileNames, SymbolizeCounters};
+use crate::symbolize::SymbolizeCounters;
 use crate::unwind::LoadCounters;
 
 /// One reading of everything that the sampling thread counts.

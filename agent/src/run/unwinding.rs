@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stoker_ebpf_abi::{Process, TableSpan};
-use stoker_unwind::{Rule, RuleId};
+use stoker_unwind::{Outcome, Rule, RuleId};
+use stoker_wire::BrokenStacks;
 
 use super::status::UnwindStatus;
 use crate::kernel::{KernelError, KernelEvent, Sample, UnwindMaps, UnwindRoom};
@@ -95,6 +96,18 @@ impl Unwinding {
         }
         let make = || (room, Loader::new(room.table_pages, room.mapping_pages));
         Some(&mut self.loader.get_or_insert_with(make).1)
+    }
+
+    /// User stacks that were followed by tables.
+    #[must_use]
+    pub fn by_tables(&self) -> u64 {
+        let by_tables = self.outcomes.totals().filter(|(of, _)| *of != Outcome::FramePointers);
+        by_tables.map(|(_, count)| count).sum()
+    }
+
+    /// Where stacks broke since the last call.
+    pub fn take_news(&mut self) -> Vec<BrokenStacks> {
+        self.outcomes.take_news()
     }
 
     /// All that is counted.

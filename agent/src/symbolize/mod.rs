@@ -20,7 +20,7 @@ mod service;
 
 pub use background::{ANSWERS_MAX, CACHED_FRAMES_MAX};
 pub use counters::SymbolizeCounters;
-pub use files::{FILES_MAX, FILES_SHOWN, FileNames};
+pub use files::{FILES_MAX, FILES_SHOWN, NamingNews};
 pub use queue::{QUEUED_FRAMES_MAX, QUEUED_IMAGES_MAX};
 pub use service::{Asked, Symbolizer};
 pub use stoker_symbols::{FILE_BYTES_MAX, INLINED_MAX, NAME_BYTES_MAX, REQUEST_TIMEOUT};

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use stoker_dag::{Definition, Frame};
 use stoker_symbols::{Runner, WorkerConfig};
+use stoker_wire::FileNames;
 
 use super::background::{ANSWERS_MAX, Shared, run};
 use super::counters::SymbolizeCounters;
-use super::files::FileNames;
+use super::files::NamingNews;
 use super::identity::{Sources, place_of, sources_of};
 use super::queue::QUEUED_FRAMES_MAX;
 use crate::process::ProcessTable;
@@ -180,6 +181,12 @@ impl Symbolizer {
     #[must_use]
     pub fn nameless_files(&self) -> Vec<FileNames> {
         self.shared.lock().files.worst()
+    }
+
+    /// What was counted since the last call.
+    #[must_use]
+    pub fn take_news(&self) -> NamingNews {
+        self.shared.lock().files.take_news()
     }
 
     /// The process id of the worker, while one runs.

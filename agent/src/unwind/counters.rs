@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use stoker_unwind::Outcome;
+use stoker_wire::BrokenStacks;
 
 /// What was loaded, and what could not be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct LoadCounters {
 
 /// Files whose failures are counted one by one; those of further files are counted together.
 pub const FILES_MAX: usize = 256;
+/// What those are counted under.
+const OTHER_FILES: &str = "(other)";
 
 /// How stacks ended, in all and, where they broke, by file.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +48,7 @@ pub struct OutcomeCounts {
     by_outcome: [u64; Outcome::ALL.len()],
     guessed: u64,
     by_file: FxHashMap<(Arc<str>, Outcome), u64>,
+    news: FxHashMap<(Arc<str>, Outcome), u64>,
 }
 
 impl OutcomeCounts {
@@ -56,12 +60,22 @@ impl OutcomeCounts {
 
     /// Counts one that broke in `file`; empty for code without a file.
     pub fn broke(&mut self, file: Arc<str>, outcome: Outcome) {
-        let key = (file, outcome);
+        let mut key = (file, outcome);
         if self.by_file.len() >= FILES_MAX && !self.by_file.contains_key(&key) {
-            *self.by_file.entry(("(other)".into(), outcome)).or_default() += 1;
-            return;
+            key.0 = OTHER_FILES.into();
         }
+        *self.news.entry(key.clone()).or_default() += 1;
         *self.by_file.entry(key).or_default() += 1;
+    }
+
+    /// Those that broke since the last call.
+    pub fn take_news(&mut self) -> Vec<BrokenStacks> {
+        let news = self.news.drain().map(|((file, outcome), stacks)| BrokenStacks {
+            file,
+            reason: outcome.name().into(),
+            stacks,
+        });
+        news.collect()
     }
 
     /// Every outcome with the number of stacks.
@@ -100,5 +114,18 @@ mod tests {
         let worst = counts.worst(2);
         assert_eq!((&*worst[0].0, worst[0].2), ("(other)", 10));
         assert_eq!((&*worst[1].0, worst[1].2), ("7", 2));
+    }
+
+    #[test]
+    fn news_are_told_once() {
+        let mut counts = OutcomeCounts::default();
+        counts.broke("libx.so".into(), Outcome::Gap);
+        counts.broke("libx.so".into(), Outcome::Gap);
+        let told = BrokenStacks { file: "libx.so".into(), reason: "gap".into(), stacks: 2 };
+        assert_eq!(counts.take_news(), std::slice::from_ref(&told));
+        assert_eq!(counts.take_news(), []);
+        counts.broke("libx.so".into(), Outcome::Gap);
+        assert_eq!(counts.take_news(), [BrokenStacks { stacks: 1, ..told }]);
+        assert_eq!(counts.worst(1)[0].2, 3);
     }
 }

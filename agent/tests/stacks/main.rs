@@ -8,6 +8,7 @@
 )]
 
 mod cost;
+mod go;
 mod harness;
 mod symbols;
 
@@ -59,6 +60,23 @@ const CPP_EDGES: &[(&str, &[&str])] = &[
 const RUST_EDGES: &[(&str, &[&str])] =
     &[("recurse", &["recurse", "burn", "*"]), ("compare", &["burn", "*"]), ("burn", &["*"])];
 
+/// Where threads start, and what Go's scheduler does.
+const STARTS: [&str; 10] = [
+    "_start",
+    "clone3",
+    "__clone3",
+    "clone",
+    "__clone",
+    "runtime.goexit",
+    "runtime.mstart",
+    "runtime.rt0_go",
+    "runtime.mcall",
+    "runtime.morestack",
+];
+
+/// What lets an exception land: its own frame is overwritten by that of the function that catches.
+const LANDING: [&str; 2] = ["_Unwind_RaiseException", "_Unwind_Resume"];
+
 /// What was found about a program's stacks.
 #[derive(Debug, Default)]
 struct Verdict {
@@ -68,6 +86,9 @@ struct Verdict {
     before: usize,
     complete: usize,
     wrong: usize,
+    /// Wrong while an exception lands, when the truth is no longer on the stack
+    /// (`docs/unwinding.md`).
+    landing: usize,
     guessed: usize,
     in_kernel: usize,
     example: Option<String>,
@@ -87,9 +108,12 @@ fn judge(stacks: &[Stack], pid: u32, symbols: &Symbols, edges: &[(&str, &[&str])
         verdict.guessed += usize::from(stack.guessed);
         verdict.in_kernel += usize::from(stack.kernel > 0);
         let named: Vec<_> = stack.user.iter().map(|pc| symbols.name(*pc)).collect();
+        let is_landing = named.iter().any(|(_, name)| LANDING.contains(&name.as_str()));
         let wrong = first_wrong(&named, edges);
+        verdict.landing += usize::from(wrong.is_some() && is_landing);
+        let wrong = wrong.filter(|_| !is_landing);
         let last = named.last().map(|(_, function)| function.as_str()).unwrap_or_default();
-        let at_start = ["_start", "clone3", "__clone3", "clone", "__clone"].contains(&last);
+        let at_start = STARTS.contains(&last);
         let is_complete = stack.outcome == Outcome::Complete && (at_start || last == "?");
         if is_complete && verdict.first_ms.is_none() {
             verdict.first_ms = start.map(|start| (stack.at - start).as_millis());
@@ -178,6 +202,7 @@ fn child_of(pid: u32) -> Option<u32> {
 fn check(title: &str, verdict: &Verdict) {
     assert!(verdict.by_tables >= 50, "{title}: {verdict:?}");
     assert_eq!(verdict.wrong, 0, "{title}: {verdict:?}");
+    assert!(verdict.landing * 100 <= verdict.by_tables, "{title}: {verdict:?}");
     assert!(verdict.complete * 100 >= verdict.by_tables * 99, "{title}: {verdict:?}");
 }
 

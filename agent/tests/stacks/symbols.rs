@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
+use stoker_symbols::elf::named_sections;
+use stoker_symbols::go::GoTable;
 
 #[derive(Debug, Clone, Default)]
 struct File {
@@ -11,6 +13,8 @@ struct File {
     symbols: Vec<(u64, u64, String)>,
     /// File offset, size and address of what is loaded.
     segments: Vec<(u64, u64, u64)>,
+    /// What Go keeps for itself, in place of symbols.
+    go: Option<(Vec<u8>, GoTable)>,
 }
 
 impl File {
@@ -28,18 +32,25 @@ impl File {
             let (offset, size) = segment.file_range();
             (offset, size, segment.address())
         });
-        Self { symbols, segments: segments.collect() }
+        let segments = segments.collect();
+        let sections = named_sections(&bytes[..], bytes.len() as u64).unwrap_or_default();
+        let go = GoTable::of(&bytes[..], &sections).ok().map(|table| (bytes.clone(), table));
+        Self { symbols, segments, go }
     }
 
-    fn name(&self, file_offset: u64) -> Option<&str> {
+    fn name(&self, file_offset: u64) -> Option<String> {
         let segment = |(offset, size, address): &(u64, u64, u64)| {
             (file_offset.wrapping_sub(*offset) < *size).then(|| file_offset - offset + address)
         };
         let address = self.segments.iter().find_map(segment)?;
+        if let Some((bytes, table)) = &self.go {
+            let spots = table.find(&bytes[..], address);
+            return Some(spots?.first()?.function.clone());
+        }
         let after = self.symbols.partition_point(|(start, ..)| *start <= address);
         let before = self.symbols.get(after.saturating_sub(3)..after)?;
         let holds = |(start, size, _): &&(u64, u64, String)| address < start + size.max(&1);
-        before.iter().rev().find(holds).map(|(.., name)| name.as_str())
+        before.iter().rev().find(holds).map(|(.., name)| name.clone())
     }
 }
 
@@ -77,6 +88,6 @@ impl Symbols {
         };
         let function = self.files.get(path).and_then(|file| file.name(address - start + offset));
         let file = path.rsplit('/').next().unwrap_or_default().to_owned();
-        (file, function.unwrap_or("?").to_owned())
+        (file, function.unwrap_or_else(|| "?".into()))
     }
 }

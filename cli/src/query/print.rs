@@ -242,6 +242,15 @@ struct Agent {
     samples_taken: u64,
     samples_lost: u64,
     unwind: Unwind,
+    /// A server of the minor version before does not tell.
+    #[serde(default)]
+    names: Names,
+}
+
+#[derive(Deserialize, Default)]
+struct Names {
+    named: u64,
+    nameless: u64,
 }
 
 #[derive(Deserialize)]
@@ -260,6 +269,7 @@ pub fn agents(answer: &Value, style: Style) -> Result<String, Error> {
         ("SAMPLES", RIGHT),
         ("LOST", RIGHT),
         ("UNWOUND", RIGHT),
+        ("NAMED", RIGHT),
         ("VERSION", LEFT),
     ];
     let mut table = Table::new(&headings, 0);
@@ -275,6 +285,7 @@ pub fn agents(answer: &Value, style: Style) -> Result<String, Error> {
             agent.samples_taken.to_string(),
             agent.samples_lost.to_string(),
             share(complete, complete + truncated + failed),
+            share(agent.names.named, agent.names.named + agent.names.nameless),
             agent.version,
         ]);
     }

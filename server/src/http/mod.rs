@@ -38,7 +38,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 
 use crate::query::Limits;
 
-pub use agents::{AgentEntry, UnwindCounts};
+pub use agents::{AgentEntry, NameCounts, UnwindCounts};
 pub use backend::{Backend, Metric, MetricKind};
 pub use error::ApiError;
 pub use gate::AllowedHosts;

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use stoker_dag::UnixNanos;
 use stoker_wire::HostFacts;
 
+use super::trouble::Trouble;
 use crate::store::{BatchSource, SpoolId, TenantId};
 
 /// Agents that are remembered; past that, the one that was silent longest is forgotten.
@@ -35,6 +36,8 @@ pub struct Agent {
     pub samples_lost: u64,
     /// How unwinding went.
     pub unwind: Unwind,
+    /// Where it failed, and what has no names.
+    pub trouble: Trouble,
 }
 
 /// How stacks were followed.
@@ -83,6 +86,7 @@ impl Agents {
             samples_taken: 0,
             samples_lost: 0,
             unwind: Unwind::default(),
+            trouble: Trouble::default(),
         });
         agent.host = Arc::clone(&source.host_name);
         agent.host_id = source.host_id;
@@ -127,5 +131,6 @@ impl Agents {
         ] {
             *held = held.saturating_add(more);
         }
+        agent.trouble.add(facts);
     }
 }

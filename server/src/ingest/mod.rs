@@ -16,6 +16,7 @@ mod metrics;
 mod push;
 mod service;
 mod spread;
+mod trouble;
 
 pub use agents::{Agent, Agents, Unwind};
 pub use answers::MAX_FUTURE;
@@ -23,3 +24,4 @@ pub use import::{ImportedBatches, batches};
 pub use metrics::{IngestCounts, IngestMetrics, RefusalCode};
 pub use push::MAX_UNACKED;
 pub use service::{DecodeBatch, Ingest, service, service_decoding};
+pub use trouble::{Named, Trouble};

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use stoker_dag::{DefinitionMap, ProfileType, SampleRow, UnixNanos};
-use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, WireError, limits};
+use stoker_wire::{
+    BatchBody, Decoder, Dictionary, Encoded, Encoder, HostFacts, WireError, limits,
+};
 
 use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
 use super::line::StreamRebase;
@@ -226,7 +228,9 @@ impl HeadRows {
         }
         let at = self.facts.partition_point(|facts| facts.window <= window);
         let (host_id, host_name) = (source.host_id, Arc::clone(&source.host_name));
-        self.facts.insert(at, WindowFacts { window, host_id, host_name, facts: body.facts });
+        // Whoever lists agents has counted these; no query reads them.
+        let facts = HostFacts { broken: Vec::new(), nameless: Vec::new(), ..body.facts };
+        self.facts.insert(at, WindowFacts { window, host_id, host_name, facts });
     }
 
     fn window(&mut self, profile_type: ProfileType, window: UnixNanos, rows: Vec<SampleRow>) {

@@ -43,6 +43,9 @@ async fn every_endpoint_answers_as_documented() {
     assert_eq!(top["rows"][0]["self"], 40 * PERIOD);
     let agents = api.json("/api/v1/agents").await;
     assert_eq!(agents["agents"][0]["host"], "web-1");
+    assert_eq!(agents["agents"][0]["names"], serde_json::json!({"named": 9, "nameless": 1}));
+    let broken = serde_json::json!([{"file": "libx.so", "reason": "gap", "stacks": 2, "hosts": 1}]);
+    assert_eq!((&agents["broken"], &agents["nameless"]), (&broken, &serde_json::json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde_json::Value;
 use stoker_server::annotations::Annotations;
 use stoker_server::http::{
-    AgentEntry, AllowedHosts, Backend, HttpConfig, Metric, MetricKind, router,
+    AgentEntry, AllowedHosts, Backend, HttpConfig, Metric, MetricKind, NameCounts, router,
 };
 use stoker_server::query::{Limits, MemoryParts, Parts};
+use stoker_wire::BrokenStacks;
 
 use crate::fixture::{START, parts};
 
@@ -32,7 +33,10 @@ impl Backend for Memory {
     }
 
     fn agents(&self) -> Vec<AgentEntry> {
-        vec![AgentEntry { host: "web-1".into(), cpus: 2, ..AgentEntry::default() }]
+        let broken = vec![BrokenStacks { file: "libx.so".into(), reason: "gap".into(), stacks: 2 }];
+        let names = NameCounts { named: 9, nameless: 1 };
+        let host = "web-1".into();
+        vec![AgentEntry { host, cpus: 2, names, broken, ..AgentEntry::default() }]
     }
 
     fn metrics(&self) -> Vec<Metric> {

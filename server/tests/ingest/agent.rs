@@ -15,7 +15,9 @@ use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
 use stoker_wire::proto::push_request::Message as Out;
 use stoker_wire::proto::push_response::Message as In;
 use stoker_wire::proto::{Batch, Hello, PushRequest, PushResponse};
-use stoker_wire::{BatchBody, Dictionary, Encoder, HostFacts, Rebase, RowGroup};
+use stoker_wire::{
+    BatchBody, BrokenStacks, Dictionary, Encoder, FileNames, HostFacts, Rebase, RowGroup,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
@@ -184,6 +186,15 @@ fn body(sequence: u64, start: UnixNanos, stacks: u64) -> (Dictionary, BatchBody)
         sample_source: "cpu-clock".into(),
         frequency_hz: 99,
         stacks_complete: stacks,
+        frames_named: 3,
+        frames_nameless: 1,
+        broken: vec![BrokenStacks { file: "libx.so".into(), reason: "gap".into(), stacks: 2 }],
+        nameless: vec![FileNames {
+            file: "libx.so".into(),
+            build_id: "0c".into(),
+            named: 2,
+            nameless: 1,
+        }],
         ..HostFacts::default()
     };
     let group = RowGroup { profile_type: ProfileType::cpu(), period: 1000, rows };

@@ -168,5 +168,11 @@ async fn agents_are_known_by_what_they_said() {
     assert_eq!((one.cpus, one.frequency_hz, &*one.sample_source), (2, 99, "cpu-clock"));
     assert_eq!((one.samples_taken, one.unwind.complete), (10, 10));
     assert!(one.last_seen >= now());
+    // The batch that came twice counts once here too.
+    assert_eq!((one.trouble.frames.named, one.trouble.frames.nameless), (6, 2));
+    let broken: Vec<_> = one.trouble.broken().collect();
+    assert_eq!((broken.len(), &*broken[0].file, broken[0].stacks), (1, "libx.so", 4));
+    let nameless: Vec<_> = one.trouble.nameless().collect();
+    assert_eq!((&*nameless[0].build_id, nameless[0].named, nameless[0].nameless), ("0c", 4, 2));
     assert_eq!(server.metrics.counts().streams_open, 2);
 }

@@ -7,12 +7,14 @@
 //! error, as is a table whose functions do not lie where it says. Pure but for reads through
 //! [`ReadAt`].
 
+mod frames;
 mod image;
 mod inlined;
 mod layout;
 mod piece;
 mod table;
 
+pub use frames::{GoFrameKind, GoFrameSink, GoFunction};
 pub use layout::GoVersion;
 pub use table::{GoSpot, GoTable};
 

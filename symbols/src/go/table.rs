@@ -7,7 +7,7 @@ use super::{GoTableError, inlined};
 use crate::elf::{NamedSection, ReadAt};
 
 /// Longest run of a value table that is followed, in steps.
-const STEPS_MAX: usize = 100_000;
+pub(super) const STEPS_MAX: usize = 100_000;
 /// How much of a value table is read at a time.
 const CHUNK_BYTES: usize = 512;
 /// What stands for "no file" in a unit's list of files.
@@ -31,7 +31,7 @@ pub struct GoTable {
     /// Where the table lies in the file, and its size.
     place: (u64, u64),
     /// The first address of the code.
-    text: u64,
+    pub(super) text: u64,
     /// Where lists of inlined calls are in the file.
     pub(super) lists: Option<inlined::Lists>,
 }
@@ -113,13 +113,22 @@ impl GoTable {
                 high = middle;
             }
         }
-        let (size, entry) = (self.layout.entry(), self.start(table, low)?);
-        let offset = table.number(self.layout.funcs + 2 * size * low + size, size)?;
+        self.numbered(table, low).filter(|func| func.entry <= at && at < func.end)
+    }
+
+    /// The function of this number.
+    pub(super) fn numbered<R: ReadAt + ?Sized>(
+        &self,
+        table: &Piece<'_, R>,
+        index: u64,
+    ) -> Option<Func> {
+        let (size, entry) = (self.layout.entry(), self.start(table, index)?);
+        let offset = table.number(self.layout.funcs + 2 * size * index + size, size)?;
         let func = self.layout.funcs.checked_add(offset)?;
         // Said twice; a damaged table says two things.
         let again = table.number(func, self.layout.entry_address())?;
-        let end = self.start(table, high)?;
-        (again == entry && entry <= at && at < end).then_some(Func { at: func, entry, end })
+        let end = self.start(table, index + 1)?;
+        (again == entry && entry < end).then_some(Func { at: func, entry, end })
     }
 
     /// The functions at `address`, outermost first; `None` where no Go function lies.
@@ -192,14 +201,9 @@ impl GoTable {
         let mut steps = Steps::new(table, self.layout.pcs.checked_add(list)?);
         let (mut value, mut address) = (-1_i32, func.entry);
         for step in 0..STEPS_MAX {
-            let change = steps.next()?;
-            if change == 0 && step > 0 {
-                return None;
-            }
-            let half = i32::try_from(change >> 1).ok()?;
-            let change = if change & 1 == 0 { half } else { !half };
-            value = value.checked_add(change)?;
-            address = address.checked_add(u64::from(steps.next()?) * self.layout.quantum)?;
+            let (next, length) = steps.pair(value, step == 0)?;
+            value = next;
+            address = address.checked_add(u64::from(length) * self.layout.quantum)?;
             if at < address {
                 return Some(value);
             }
@@ -209,7 +213,7 @@ impl GoTable {
 }
 
 /// Numbers of variable length, read in chunks.
-struct Steps<'a, 'f, R: ?Sized> {
+pub(super) struct Steps<'a, 'f, R: ?Sized> {
     table: &'a Piece<'f, R>,
     at: u64,
     chunk: [u8; CHUNK_BYTES],
@@ -218,8 +222,19 @@ struct Steps<'a, 'f, R: ?Sized> {
 }
 
 impl<'a, 'f, R: ReadAt + ?Sized> Steps<'a, 'f, R> {
-    fn new(table: &'a Piece<'f, R>, at: u64) -> Self {
+    pub(super) fn new(table: &'a Piece<'f, R>, at: u64) -> Self {
         Self { table, at, chunk: [0; CHUNK_BYTES], held: 0, used: 0 }
+    }
+
+    /// The value after `value`, and over how many instructions it holds; `None` at the end.
+    pub(super) fn pair(&mut self, value: i32, is_first: bool) -> Option<(i32, u32)> {
+        let change = self.next()?;
+        if change == 0 && !is_first {
+            return None;
+        }
+        let half = i32::try_from(change >> 1).ok()?;
+        let change = if change & 1 == 0 { half } else { !half };
+        Some((value.checked_add(change)?, self.next()?))
     }
 
     fn byte(&mut self) -> Option<u8> {

@@ -88,6 +88,36 @@ fn workers_of(pid: u32) -> Vec<u32> {
 }
 
 #[test]
+fn doctor_tells_how_stacks_and_names_of_the_running_agent_fare() {
+    if !can_sample("doctor_tells_how_stacks_and_names_of_the_running_agent_fare") {
+        return;
+    }
+    let daemon = Daemon::start(&["--frequency", "199"]);
+    let dir = tempfile::tempdir().unwrap();
+    let _burner = burn(dir.path(), 1);
+    wait_for("stacks by tables and names", || {
+        let stacks = daemon.metric("unwind_total{result=\"complete\"}");
+        (stacks > 200.0 && daemon.metric("names_total{result=\"named\"}") > 0.0).then_some(())
+    });
+    let mut doctor = Command::new(binary("stoker-agent"));
+    doctor.args(["doctor", "--json", "--http", &daemon.http.to_string(), "--state-dir"]);
+    let output = doctor.arg(dir.path()).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut sections = report["sections"].as_array().unwrap().iter();
+    let section = sections.find(|section| section["title"] == "Stacks and names").unwrap();
+    let found = |name: &str| {
+        let mut findings = section["findings"].as_array().unwrap().iter();
+        findings.find(|finding| finding["name"] == name).unwrap()["found"].as_str().unwrap()
+    };
+    let stacks = found("whole stacks");
+    assert!(stacks.contains(&format!("the agent at {}", daemon.http)), "{stacks}");
+    let all = stacks.split_once(" % of ").unwrap().1.split(' ').next().unwrap();
+    assert!(all.parse::<u64>().unwrap() >= 200, "{stacks}");
+    assert!(found("names").contains("frames have one"), "{section}");
+    daemon.end();
+}
+
+#[test]
 fn doctor_says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let run = |options: &[&str]| {

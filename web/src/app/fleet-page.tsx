@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Agent } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
+import { FleetFiles } from "./fleet-files.tsx";
 import { formatClock, formatCount, formatDuration, formatShare } from "./format.ts";
 import { Name } from "./parts.tsx";
 import { ErrorState, Notice } from "./states.tsx";
@@ -18,7 +19,7 @@ export function FleetPage({ shell }: PageProps) {
   const { agents } = shell.snapshot;
   const [sort, setSort] = useState<Column>("host");
   const nowMs = agents.answeredAtMs;
-  const rows = useMemo(() => sortedBy(agents.answer ?? [], sort), [agents.answer, sort]);
+  const rows = useMemo(() => sortedBy(agents.answer?.agents ?? [], sort), [agents.answer, sort]);
   if (agents.error && !agents.answer) return <main class="main"><ErrorState error={agents.error} onRetry={() => shell.session.refresh()} onUngroup={null} /></main>;
   if (!agents.answer) return <main class="main"><Notice kind="loading" title="Loading…" /></main>;
   if (rows.length === 0) {
@@ -58,6 +59,7 @@ export function FleetPage({ shell }: PageProps) {
               {head("unwind", "Whole stacks")}
               <th scope="col">Cut at the limit</th>
               <th scope="col">Could not be followed</th>
+              <th scope="col">Frames with names</th>
               <th scope="col">Version</th>
             </tr>
           </thead>
@@ -67,6 +69,7 @@ export function FleetPage({ shell }: PageProps) {
             ))}
           </tbody>
         </table>
+        <FleetFiles agents={agents.answer} />
       </main>
     </>
   );
@@ -77,6 +80,7 @@ function AgentRow({ agent, nowMs, onOpen }: { agent: Agent; nowMs: number; onOpe
   const stacks = stacksOf(agent);
   const lost = share(agent.samples_lost, agent.samples_taken);
   const complete = share(agent.unwind.complete, stacks);
+  const frames = agent.names.named + agent.names.nameless;
   return (
     <tr data-host={agent.host}>
       <th scope="row">
@@ -96,6 +100,7 @@ function AgentRow({ agent, nowMs, onOpen }: { agent: Agent; nowMs: number; onOpe
       <td class={stacks > 0 && complete < FEW_COMPLETE ? "warn" : ""}>{stacks === 0 ? "–" : formatShare(agent.unwind.complete, stacks)}</td>
       <td>{stacks === 0 ? "–" : formatShare(agent.unwind.truncated, stacks)}</td>
       <td>{stacks === 0 ? "–" : formatShare(agent.unwind.failed, stacks)}</td>
+      <td>{frames === 0 ? "–" : formatShare(agent.names.named, frames)}</td>
       <td>
         <Name text={agent.version} maxChars={40} />
       </td>

@@ -177,9 +177,31 @@ export interface Agent {
   readonly samples_taken: number;
   readonly samples_lost: number;
   readonly unwind: { readonly complete: number; readonly truncated: number; readonly failed: number };
+  readonly names: { readonly named: number; readonly nameless: number };
 }
 
-export type Agents = readonly Agent[];
+/** Stacks that could not be followed through one file, for one reason. */
+export interface BrokenStacks {
+  readonly file: string;
+  readonly reason: string;
+  readonly stacks: number;
+  readonly hosts: number;
+}
+
+/** A file of which some frames have no name. */
+export interface NamelessFile {
+  readonly file: string;
+  readonly build_id: string;
+  readonly named: number;
+  readonly nameless: number;
+  readonly hosts: number;
+}
+
+export interface Agents {
+  readonly agents: readonly Agent[];
+  readonly broken: readonly BrokenStacks[];
+  readonly nameless: readonly NamelessFile[];
+}
 
 export interface Range {
   readonly from: string;
@@ -259,9 +281,7 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
     async annotations(range, signal) {
       return (await get<{ annotations: Annotation[] }>("annotations", { ...range }, signal)).annotations;
     },
-    async agents(signal) {
-      return (await get<{ agents: Agent[] }>("agents", {}, signal)).agents;
-    },
+    agents: (signal) => get("agents", {}, signal),
     parse: (name, body, signal) => call(fetchJson, address("parse", { name }), signal, { method: "POST", body }),
   };
 }

@@ -6,6 +6,7 @@ use stoker_unwind::RuleId;
 use super::elf::Image;
 use super::expression::Bytes;
 use super::frames::{Frames, Kind};
+use super::go::GoFrames;
 use super::limits::ENTRY_BYTES;
 use super::program::{Lost, follow};
 use super::report::Report;
@@ -62,6 +63,13 @@ impl<'a> Compiler<'a> {
             stretches::add(&mut all, frames, text, dropped)?;
             stretches::sort(&mut all, dropped);
         }
+        if let Some(go) = &self.image.go {
+            let mut others = Vec::new();
+            go.add_to(&mut others);
+            stretches::without(&mut others, &all, dropped);
+            all.append(&mut others);
+            all.sort_unstable();
+        }
         if let Some(frames) = &mut self.debug_frame {
             let mut others = Vec::new();
             stretches::add(&mut others, frames, text, dropped)?;
@@ -81,6 +89,10 @@ impl<'a> Compiler<'a> {
     fn write(&mut self, stretch: Stretch, output: &mut Output<'_>) -> Result<(), CompileError> {
         match stretch.teller {
             Teller::EntryPoint => output.rule(stretch.start, stretch.end, RuleId::END),
+            Teller::Go(run) => match &self.image.go {
+                Some(go) => output.go(go, run, stretch.end),
+                None => Ok(()),
+            },
             Teller::Fde(Kind::EhFrame, at) => match &mut self.eh_frame {
                 Some(frames) => output.entry(frames, at, stretch.end),
                 None => Ok(()),
@@ -104,6 +116,13 @@ struct Output<'r> {
 impl Output<'_> {
     fn rule(&mut self, start: u32, end: u32, rule: RuleId) -> Result<(), CompileError> {
         self.rows.write(start, end, rule, &mut self.report)
+    }
+
+    /// The rows of a Go function.
+    fn go(&mut self, go: &GoFrames, run: u32, end: u32) -> Result<(), CompileError> {
+        let Self { rows, report, rules, .. } = self;
+        report.go_functions += 1;
+        go.rules(run, end, rules, |from, to, rule| rows.write(from, to, rule, report))
     }
 
     /// The rows of the entry at offset `at` of its section, up to offset `end` of the text.

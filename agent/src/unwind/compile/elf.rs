@@ -4,12 +4,12 @@
 use gimli::{BaseAddresses, EhFrameHdr, LittleEndian};
 
 use super::CompileError;
-use super::headers::{Extent, Header, PT_LOAD, SHT_NOBITS, read_up_to};
+use super::go::GoFrames;
+use super::headers::{Extent, Header, PT_LOAD, SHF_COMPRESSED, SHT_NOBITS, read_up_to};
 use super::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::process::ReadAt;
 
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
-const SHF_COMPRESSED: u64 = 0x800;
 /// Only Go's linker writes these.
 const GO_SECTIONS: [&[u8]; 4] =
     [b".gopclntab", b".go.buildinfo", b".note.go.buildid", b".data.rel.ro.gopclntab"];
@@ -30,6 +30,7 @@ pub(super) struct Image {
     pub eh_frame: Option<Section>,
     pub debug_frame: Option<Section>,
     pub is_go: bool,
+    pub go: Option<GoFrames>,
     pub has_compressed_frames: bool,
 }
 
@@ -44,10 +45,16 @@ impl Image {
             eh_frame: None,
             debug_frame: None,
             is_go: false,
+            go: None,
             has_compressed_frames: false,
         };
-        for (name, section) in header.sections(file) {
-            image.take(file, &name, &section)?;
+        let sections = header.sections(file);
+        for (name, section) in &sections {
+            image.take(file, name, section)?;
+        }
+        if image.is_go {
+            let named: Vec<_> = sections.iter().map(|(name, of)| of.named(name)).collect();
+            image.go = GoFrames::read(file, &named, &image.text)?;
         }
         if image.eh_frame.is_none() {
             image.eh_frame = by_segment(file, &segments)?;

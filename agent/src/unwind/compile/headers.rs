@@ -1,6 +1,8 @@
 //! The headers of an ELF file (System V ABI, chapters 4 and 5; 64 bits, little endian), and bounded
 //! reads through them.
 
+use stoker_symbols::elf::NamedSection;
+
 use super::CompileError;
 use super::limits::{SECTION_NAMES_BYTES_MAX, SECTIONS_MAX, SEGMENTS_MAX};
 use crate::process::ReadAt;
@@ -16,6 +18,9 @@ const ET_DYN: u16 = 3;
 pub(super) const PT_LOAD: u32 = 1;
 const PF_X: u32 = 1;
 pub(super) const SHT_NOBITS: u32 = 8;
+const SHT_SYMTAB: u32 = 2;
+const SHF_EXECINSTR: u64 = 4;
+pub(super) const SHF_COMPRESSED: u64 = 0x800;
 
 /// A segment or section: a piece of the file and where it is loaded.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +67,19 @@ impl Extent {
 
     pub(super) fn is_text(&self) -> bool {
         self.kind == PT_LOAD && self.flags & u64::from(PF_X) != 0 && self.memory > 0
+    }
+
+    /// A section that has content in the file, as whoever reads Go's function table wants it.
+    pub(super) fn named(&self, name: &[u8]) -> NamedSection {
+        NamedSection {
+            name: String::from_utf8_lossy(name).into_owned(),
+            offset: self.offset,
+            size: if self.kind == SHT_NOBITS { 0 } else { self.size },
+            address: self.address,
+            compressed: self.flags & SHF_COMPRESSED != 0,
+            is_code: self.flags & SHF_EXECINSTR != 0,
+            is_symbol_table: self.kind == SHT_SYMTAB,
+        }
     }
 
     /// What begins at `address` and ends with this segment, but is no longer than `bytes_max`.

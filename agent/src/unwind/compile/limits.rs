@@ -11,6 +11,8 @@ pub const FRAME_BYTES_MAX: u64 = 32 * 1024 * 1024;
 pub const FDES_MAX: usize = 1 << 20;
 /// Most rows of one table, 16 MiB of them. (libLLVM 22 has 1.2 million.)
 pub const ROWS_MAX: usize = 4 << 20;
+/// Most stretches of equal frame size that are read from a Go function table.
+pub const GO_RUNS_MAX: usize = 4 << 20;
 /// Longest text that one table covers, from its first executable byte to its last.
 pub const TEXT_BYTES_MAX: u64 = 1 << 30;
 /// Most rules that one file may add to the machine's array, so that no file can fill it for all.

@@ -1,4 +1,4 @@
-//! Compiles a file's `.eh_frame` and `.debug_frame` into the table by which its frames are unwound.
+//! Compiles a file's `.eh_frame`, `.debug_frame` and Go function table into the table by which its frames are unwound.
 //!
 //! Promises: the same file and rules give the same table; any bytes give a table or a
 //! [`CompileError`], in bounded time and memory ([`limits`]) and without a panic; what a table leaves
@@ -6,14 +6,16 @@
 //!
 //! Where both sections tell about a function, `.eh_frame` is believed: it is what exceptions use.
 //! Where entries overlap, the one that starts later is, as the C library's search by address does.
-//! Text that none tells about is [`RuleId::NONE`], but Go's, whose compiler keeps frame pointers, and
-//! an entry point, which is the start of a thread; the few bytes that align a function are no such text.
+//! Text that none tells about is [`RuleId::NONE`], but in files
+//! with Go, whose compiler keeps frame pointers, and an entry point, which is the start of a thread; the
+//! few bytes that align a function are no such text. Go's functions are told about by Go's own table.
 
 mod compiler;
 mod elf;
 mod error;
 mod expression;
 mod frames;
+mod go;
 mod headers;
 pub mod limits;
 mod program;

@@ -5,6 +5,8 @@
 pub struct Report {
     /// Frame description entries whose rows are in the table.
     pub fdes: u64,
+    /// Functions that Go's own table tells about.
+    pub go_functions: u64,
     /// Rows in the table.
     pub rows: u64,
     /// Of these, rows that say [`NONE`](stoker_unwind::RuleId::NONE): text without information.

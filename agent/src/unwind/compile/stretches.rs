@@ -17,9 +17,11 @@ pub(super) struct Stretch {
     pub end: u32,
 }
 
-/// Who tells, in order of preference.
+/// Who tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Teller {
+    /// Go's function table, from this run on.
+    Go(u32),
     /// The entry of a section, by its offset there.
     Fde(Kind, u32),
     /// Nobody: an entry point.
