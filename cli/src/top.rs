@@ -10,7 +10,7 @@ use stoker_server::query::TopBy;
 use crate::client::ServerArgs;
 use crate::failure::{Failure, warn};
 use crate::files::{Files, Question};
-use crate::query::print;
+use crate::query::{cost, print};
 use crate::source::{Source, merged_range};
 use crate::table::Style;
 
@@ -19,6 +19,7 @@ Examples:
   stoker top cpu.pb.gz                                the hottest functions of a file
   stoker top 'profiles/*.pb.gz' --by module -n 10     of many files, summed
   stoker top 'cpu{service_name=\"api\"}@now-2h..now-1h' --json
+  stoker top cpu --by service --cost --from now-1d    cores and money
   perf script | stoker top -                          standard input
 
 A source is a file (pprof, collapsed stacks, the text of perf script, speedscope JSON), a glob, several
@@ -34,6 +35,10 @@ pub struct TopArgs {
     /// What the rows are
     #[arg(long, default_value = "function")]
     by: By,
+    /// Show cores, how far they can be trusted, how much of the hosts' CPU is in profiles, and money by
+    /// the server's prices (`stoker-server --prices`)
+    #[arg(long)]
+    cost: bool,
     /// Rows; 0 shows all
     #[arg(short = 'n', long, default_value_t = 30)]
     limit: usize,
@@ -126,6 +131,9 @@ impl RangeArgs {
 
 /// Runs the command.
 pub async fn run(args: TopArgs) -> Result<(), Failure> {
+    if args.cost {
+        return capacity(args).await;
+    }
     let answer: Value = match Source::read(&args.source)? {
         Source::Files(paths) => {
             args.range.load(&paths)?.answer(Question::Top(args.by.table(), args.limit))?
@@ -144,6 +152,35 @@ pub async fn run(args: TopArgs) -> Result<(), Failure> {
         format!("{answer}\n")
     } else {
         print::top(&answer, Style::of_stdout()).map_err(|error| print::unknown(&error))?
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::from_output)
+}
+
+/// What `--cost` shows.
+async fn capacity(args: TopArgs) -> Result<(), Failure> {
+    let Source::Selection(selection) = Source::read(&args.source)? else {
+        let message = "files say neither how many hosts they are of nor what those cost";
+        return Err(Failure::new(message, "give a selector, such as cpu, or leave out --cost"));
+    };
+    let (endpoint, more): (_, &[_]) = match args.by {
+        By::Service => ("services", &[]),
+        By::Function => ("functions", &[("what", "function")]),
+        By::Module => ("functions", &[("what", "module")]),
+        By::File => {
+            let message = "--cost is by service, function or module";
+            return Err(Failure::new(message, "write --by service"));
+        }
+    };
+    let mut parameters =
+        vec![("query", selection.selector.to_string()), ("limit", args.limit.to_string())];
+    parameters.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    parameters.extend(args.range.parameters(&selection)?);
+    let answer: Value = args.server.open()?.json(&["capacity", endpoint], &parameters).await?;
+    let text = match args.json {
+        true => format!("{answer}\n"),
+        false => {
+            cost::table(&answer, Style::of_stdout()).map_err(|error| print::unknown(&error))?
+        }
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::from_output)
 }

@@ -94,6 +94,19 @@ async fn queries_are_tables_for_people_and_json_for_programs() {
         "4.00 s in 400 samples\n",
     ];
     assert_eq!(printed(&server, &["query", cpu]).await, table.join("\n"));
+    let table = [
+        "CORES  ±    CPU    CPU%  SERVICE",
+        "0.400     4.0 s  100.0%  api",
+        "4.0 CPU-seconds; the hosts do not say what they used; ± is one standard error\n",
+    ];
+    assert_eq!(
+        printed(&server, &["top", cpu, "--by", "service", "--cost"]).await,
+        table.join("\n")
+    );
+    let used = printed(&server, &["top", cpu, "--cost", "-n", "1"]).await;
+    assert!(used.contains("main") && used.contains("1 of 3 rows"), "{used}");
+    let by_file = refused(&server, &["top", cpu, "--by", "file", "--cost"]).await;
+    assert!(by_file.contains("--cost is by service, function or module"), "{by_file}");
     let json = printed(&server, &["query", cpu, "top", "--json"]).await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["rows"][0]["self"], 3_000_000_000u64);

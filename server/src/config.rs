@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::http::HttpConfig;
-use crate::query::{Limits, time};
+use crate::query::{Limits, Prices, time};
 use crate::store::{GROUP_LABEL, StoreConfig};
 use crate::symbols::SymbolsConfig;
 
@@ -54,6 +54,8 @@ pub struct ServerConfig {
     pub query_cache: usize,
     /// How much debug information is kept, and how it is read.
     pub symbols: SymbolsConfig,
+    /// What CPU costs.
+    pub prices: Arc<Prices>,
     /// When logs are sealed, and other settings of the store; its folder is [`Self::data_dir`].
     pub store: StoreConfig,
 }
@@ -70,6 +72,7 @@ impl Default for ServerConfig {
             concurrent_queries: 0,
             query_cache: 64 << 20,
             symbols: SymbolsConfig::default(),
+            prices: Arc::default(),
             store: StoreConfig::default(),
         }
     }
@@ -82,6 +85,7 @@ impl ServerConfig {
             limits: self.limits,
             concurrent_queries: self.concurrent_queries,
             cache_bytes: self.query_cache,
+            prices: Arc::clone(&self.prices),
         }
     }
 }
@@ -126,6 +130,8 @@ pub struct Settings {
     pub max_series: Option<usize>,
     /// [`StoreConfig::max_attribute_sets`].
     pub max_attribute_sets: Option<usize>,
+    /// A TOML file of prices.
+    pub prices: Option<PathBuf>,
     /// What is logged, as `info` or `stoker_server=debug,info`.
     pub log: Option<String>,
     /// `text` or `json`.
@@ -162,6 +168,9 @@ pub enum ConfigError {
         /// Where and what.
         message: String,
     },
+    /// The table of prices cannot be used.
+    #[error("{0}")]
+    Prices(String),
     /// A setting has an impossible value.
     #[error("{setting}: {message}; {hint}")]
     Value {
@@ -212,6 +221,7 @@ impl Settings {
             min_free_disk: self.min_free_disk.or(weaker.min_free_disk),
             max_series: self.max_series.or(weaker.max_series),
             max_attribute_sets: self.max_attribute_sets.or(weaker.max_attribute_sets),
+            prices: self.prices.or(weaker.prices),
             log: self.log.or(weaker.log),
             log_format: self.log_format.or(weaker.log_format),
         }
@@ -257,6 +267,8 @@ impl Settings {
         }
         store.max_series = self.max_series.unwrap_or(store.max_series);
         store.max_attribute_sets = self.max_attribute_sets.unwrap_or(store.max_attribute_sets);
+        let prices = self.prices.as_deref().map(Prices::read).transpose();
+        let prices = prices.map_err(ConfigError::Prices)?.unwrap_or_default();
         Ok(ServerConfig {
             data_dir: self.data_dir.unwrap_or(default.data_dir),
             http: self.http.unwrap_or(default.http),
@@ -267,6 +279,7 @@ impl Settings {
             concurrent_queries: self.concurrent_queries.unwrap_or(0),
             query_cache: query_cache.transpose()?.unwrap_or(default.query_cache),
             symbols,
+            prices: Arc::new(prices),
             store,
         })
     }

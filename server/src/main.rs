@@ -85,6 +85,9 @@ struct Args {
     /// Sets of attributes in use at most; rows with more are stored without theirs [default: 500000]
     #[arg(long, env = "STOKER_MAX_ATTRIBUTE_SETS", value_name = "N")]
     max_attribute_sets: Option<usize>,
+    /// What CPU costs: a TOML file of prices by label, for capacity
+    #[arg(long, env = "STOKER_PRICES", value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// What is logged: a level, or targets with levels [default: info]
     #[arg(long, env = "STOKER_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -147,6 +150,7 @@ impl Args {
             min_free_disk: self.min_free_disk,
             max_series: self.max_series,
             max_attribute_sets: self.max_attribute_sets,
+            prices: self.prices,
             log: self.log,
             log_format: self.log_format,
         };

@@ -6,6 +6,8 @@
 mod answers;
 #[path = "http/cache.rs"]
 mod cache;
+#[path = "http/capacity.rs"]
+mod capacity;
 #[path = "http/explore.rs"]
 mod explore;
 mod fixture;

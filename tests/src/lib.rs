@@ -180,9 +180,19 @@ impl Server {
     /// When it does not become ready.
     #[must_use]
     pub fn start(&self) -> Running {
+        self.start_with(&[])
+    }
+
+    /// As [`Self::start`], with more options.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start_with(&self, options: &[&str]) -> Running {
         let mut command = Command::new(binary("stoker-server"));
         command.arg("--data-dir").arg(self.dir.join("data"));
         command.args(["--http", &self.http.to_string(), "--grpc", &self.grpc.to_string()]);
+        command.args(options);
         let running = Running::start(&mut command, &self.dir.join("server.log"));
         self.wait_ready(&running);
         running

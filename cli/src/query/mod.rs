@@ -1,6 +1,7 @@
 //! `stoker query`: anything that a server answers, of a selector or of files, as a table for people or
 //! as JSON for programs.
 
+pub mod cost;
 pub mod print;
 
 use std::io::{self, Write};

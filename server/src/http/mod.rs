@@ -11,6 +11,7 @@ mod answers;
 mod api;
 mod assets;
 mod backend;
+mod capacity;
 mod diff;
 mod error;
 mod explore;
@@ -36,7 +37,7 @@ use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
-use crate::query::Limits;
+use crate::query::{Limits, Prices};
 
 pub use agents::{AgentEntry, NameCounts, UnwindCounts};
 pub use backend::{Backend, Metric, MetricKind};
@@ -54,6 +55,8 @@ pub struct HttpConfig {
     pub concurrent_queries: usize,
     /// Bytes of answers that are kept.
     pub cache_bytes: usize,
+    /// What CPU costs.
+    pub prices: Arc<Prices>,
 }
 
 /// What handlers share.
@@ -64,6 +67,7 @@ pub(crate) struct App {
     slots: Arc<Semaphore>,
     answers: answers::Answers,
     metrics: metrics::HttpMetrics,
+    prices: Arc<Prices>,
 }
 
 type Shared = Arc<App>;
@@ -89,6 +93,7 @@ pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
         limits: config.limits,
         slots: Arc::new(Semaphore::new(slots)),
         answers: answers::Answers::new(config.cache_bytes),
+        prices: Arc::clone(&config.prices),
     });
     // Files that are compressed already gain nothing from a second time.
     let worth_it = DefaultPredicate::new()
@@ -115,6 +120,8 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/timeline", get(api::timeline))
         .route("/api/v1/top", get(api::top))
         .route("/api/v1/diff", get(diff::answer))
+        .route("/api/v1/capacity/services", get(capacity::services))
+        .route("/api/v1/capacity/functions", get(capacity::functions))
         .route("/api/v1/search", get(explore::search))
         .route("/api/v1/sandwich", get(explore::sandwich))
         .route("/api/v1/compare", get(explore::compare))

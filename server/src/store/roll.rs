@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::compact::supersede;
 use super::error::StoreError;
 use super::functions::function_tables;
+use super::guarded::guarded;
 use super::level::Level;
 use super::losses::Loss;
 use super::merge::{Merge, Merged};
@@ -36,10 +37,23 @@ pub fn roll(
     });
     let fits = fits.count().max(1);
     segments.truncate(fits);
-    let mut summed = sum_up(shared, tenant, &segments, to)?;
+    // The new segment stands beside the old ones for a while. What is kept free for others may be used
+    // for that: there is more room after it than before.
+    let bytes: u64 = segments.iter().map(|segment| segment.length).sum();
+    if shared.folder.free().is_some_and(|disk| disk.free < bytes) {
+        return Ok(false);
+    }
+    let first = |segments: &[Arc<Segment>]| {
+        let summed = guarded("sum up segments", || sum_up(shared, tenant, segments, to));
+        if summed.is_err() {
+            tenant.retirement.leave(segments.iter().map(|segment| segment.id()));
+        }
+        summed.and_then(|summed| summed)
+    };
+    let mut summed = first(&segments)?;
     if summed.is_none() && segments.len() > 1 {
         segments.truncate(1);
-        summed = sum_up(shared, tenant, &segments, to)?;
+        summed = first(&segments)?;
     }
     let Some((summed, lost)) = summed else {
         tracing::error!(
@@ -49,11 +63,10 @@ pub fn roll(
         tenant.retirement.leave([segments[0].id()].into_iter());
         return Ok(true);
     };
-    for (segment, loss) in lost {
-        shared.folder.copy_aside(&shared.blobs.path(segment.name()), "damaged")?;
-        let file = format!("{:016x}.seg", segment.id());
-        shared.folder.note_loss(&tenant.id, &file, &loss)?;
-        tenant.losses.add(segment.name(), loss);
+    for (id, name, loss) in lost {
+        shared.folder.copy_aside(&shared.blobs.path(&name), "damaged")?;
+        shared.folder.note_loss(&tenant.id, &format!("{id:016x}.seg"), &loss)?;
+        tenant.losses.add(&name, loss);
     }
     let rows = segments.iter().map(|segment| segment.footer.rows).sum::<u64>();
     let ids: Vec<u64> = segments.iter().map(|segment| segment.id()).collect();
@@ -69,16 +82,17 @@ pub fn roll(
     Ok(true)
 }
 
-type Lost<'a> = Vec<(&'a Arc<Segment>, Loss)>;
+/// Id and name of segments, and what of them cannot be read.
+type Lost = Vec<(u64, String, Loss)>;
 
 /// What segments come to, and those of them of which something cannot be read. Nothing where one
 /// dictionary cannot hold it.
-fn sum_up<'a>(
+fn sum_up(
     shared: &Shared,
     tenant: &Tenant,
-    segments: &'a [Arc<Segment>],
+    segments: &[Arc<Segment>],
     to: Level,
-) -> Result<Option<(Merged, Lost<'a>)>, StoreError> {
+) -> Result<Option<(Merged, Lost)>, StoreError> {
     let mut merge = Merge::hourly(Reduce::new(&tenant.id, &shared.config.rollup_labels));
     let mut lost = Vec::new();
     for segment in segments {
@@ -86,7 +100,8 @@ fn sum_up<'a>(
             Ok(()) => {}
             // It is no better later; what is sound of it is kept, and the rest named.
             Err(error @ StoreError::Damaged { .. }) => {
-                lost.push((segment, Loss::of(error.to_string(), Some(&segment.footer))));
+                let loss = Loss::of(error.to_string(), Some(&segment.footer));
+                lost.push((segment.id(), segment.name().to_owned(), loss));
             }
             Err(error) => return Err(error),
         }

@@ -11,7 +11,7 @@ use stoker_server::annotations::Annotations;
 use stoker_server::http::{
     AgentEntry, AllowedHosts, Backend, HttpConfig, Metric, MetricKind, NameCounts, router,
 };
-use stoker_server::query::{Limits, MemoryParts, Parts};
+use stoker_server::query::{Limits, MemoryParts, Parts, Prices};
 use stoker_wire::BrokenStacks;
 
 use crate::fixture::{START, parts};
@@ -59,13 +59,20 @@ pub struct Api {
 
 impl Api {
     pub async fn over(backend: Arc<dyn Backend>, limits: Limits) -> Self {
+        Self::with_prices(backend, limits, Arc::default()).await
+    }
+
+    pub async fn with_prices(
+        backend: Arc<dyn Backend>,
+        limits: Limits,
+        prices: Arc<Prices>,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let allowed = AllowedHosts::new(address, &["stoker.example.com".to_owned()]);
-        let router = router(
-            backend,
-            &HttpConfig { allowed, limits, concurrent_queries: 2, cache_bytes: 1 << 20 },
-        );
+        let cache_bytes = 1 << 20;
+        let config = HttpConfig { allowed, limits, concurrent_queries: 2, cache_bytes, prices };
+        let router = router(backend, &config);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address }
     }

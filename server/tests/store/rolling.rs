@@ -1,12 +1,14 @@
 //! Rollups: what is summed up by the hour and by function says the same as the rows that it was made
 //! of, as far as it says anything, and says when it cannot.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stoker_dag::{Frame, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
 use stoker_server::query::{
-    Engine, FlameGraph, Limits, Parts, Progress, Query, QueryError, Selector, TenantParts,
-    Timeline, TimelineOptions, Top, TopBy, flamegraph, fold, timeline, top,
+    CapacityAnswer, CapacityOf, CapacityOptions, CapacityStep, Engine, FlameGraph, Limits, Parts,
+    Progress, Query, QueryError, Selector, TenantParts, Timeline, TimelineOptions, Top, TopBy,
+    capacity, flamegraph, fold, timeline, top,
 };
 use stoker_server::store::{
     HOUR_NS, Level, ReplicateGroup, Store, StoreConfig, TenantId, TimeRange,
@@ -140,6 +142,17 @@ fn line(store: &Store, windows: (u64, u64)) -> Timeline {
     ask(store, "cpu", windows, |engine, query| timeline(engine, query, &options)).unwrap()
 }
 
+/// Services and functions by the hour, with everything that is told of them.
+fn used(store: &Store) -> [String; 2] {
+    [CapacityOf::Services, CapacityOf::Functions].map(|of| {
+        let (step, limit, prices) = (CapacityStep::Hour, 0, Arc::default());
+        let options = CapacityOptions { of, by: vec!["service_name".into()], step, limit, prices };
+        let answer = ask(store, "cpu", ALL, |engine, query| capacity(engine, query, &options));
+        let CapacityAnswer { rows, coverage, .. } = answer.unwrap();
+        format!("{rows:#?} {coverage:#?}")
+    })
+}
+
 #[tokio::test]
 async fn answers_are_the_same_at_every_level() {
     let dir = folder();
@@ -147,6 +160,8 @@ async fn answers_are_the_same_at_every_level() {
     fill(&store).await;
     let mut store = restart(store, dir.path()).await;
     let (raw_graph, raw_line) = (graph(&store, ALL), line(&store, ALL));
+    let raw_used = used(&store);
+    assert!(raw_used[0].contains("relative_error: Some(") && raw_used[1].contains("fib"));
     let selectors = ["cpu", r#"cpu{service_name="api"}"#, r#"cpu{service_name!="api"}"#];
     let raw: Vec<Top> = selectors.iter().map(|selector| table(&store, selector)).collect();
     assert_eq!((raw[0].level, raw_graph.level), ("raw", "raw"));
@@ -159,6 +174,7 @@ async fn answers_are_the_same_at_every_level() {
             assert_eq!(rolled.rows, raw.rows, "{selector} at {level}");
             assert_eq!((rolled.total, rolled.samples), (raw.total, raw.samples));
         }
+        assert_eq!(used(&store), raw_used, "errors and coverage too, at {level}");
         let rolled = graph(&store, ALL);
         assert_eq!((rolled.total, rolled.samples), (raw_graph.total, raw_graph.samples));
         assert_eq!(rolled.nodes == raw_graph.nodes, level == "hourly", "stacks are kept");

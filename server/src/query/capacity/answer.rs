@@ -171,7 +171,7 @@ fn row(
         let priced = sum.prices.iter().filter_map(|(price, value)| Some((*price.as_ref()?, value)));
         let costs: Vec<f64> =
             priced.map(|(price, value)| options.prices.cost(price, of(value))).collect();
-        (!costs.is_empty()).then(|| costs.iter().sum())
+        (!costs.is_empty()).then(|| tidy(costs.iter().sum()))
     };
     CapacityRow {
         name: key.join("/"),
@@ -183,7 +183,7 @@ fn row(
         },
         window,
         minutes,
-        cores: seconds(sum.total_ns) / (minutes * 60.0),
+        cores: tidy(seconds(sum.total_ns) / (minutes * 60.0)),
         cpu_seconds: seconds(sum.total_ns),
         self_cpu_seconds: named.then(|| seconds(sum.own_ns)),
         samples: sum.samples,
@@ -199,7 +199,7 @@ fn error(sum: &Sum, covered: &Covered) -> Option<f64> {
     let used = |group| sum.groups.get(group).copied().unwrap_or(0);
     let x: Vec<f64> = covered.observed_ns.keys().map(|group| seconds(used(group))).collect();
     let n: Vec<f64> = covered.observed_ns.values().map(|ns| seconds(*ns)).collect();
-    relative_error(&x, &n)
+    relative_error(&x, &n).map(tidy)
 }
 
 fn cover(query: &Query, options: &CapacityOptions, step: u64, of: &Covered) -> CoverageRow {
@@ -209,7 +209,7 @@ fn cover(query: &Query, options: &CapacityOptions, step: u64, of: &Covered) -> C
         profiled_cpu_seconds: profiled,
         host_cpu_seconds: busy,
         host_seconds: seconds(of.observed_ns.values().sum()),
-        coverage: (of.busy_ns > 0).then(|| profiled / busy),
+        coverage: (of.busy_ns > 0).then(|| tidy(profiled / busy)),
     }
 }
 
@@ -220,6 +220,11 @@ fn window(query: &Query, options: &CapacityOptions, step: u64) -> (Window, f64) 
     let (start, end) = (from.max(UnixNanos(step)), until.min(UnixNanos(end)));
     let minutes = seconds(u128::from(end.0.saturating_sub(start.0))) / 60.0;
     (Window { start: time::rfc(start), end: time::rfc(end) }, minutes)
+}
+
+/// Without the noise of the last digits.
+fn tidy(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds are told to no more than 52 bits")]

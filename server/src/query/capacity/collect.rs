@@ -18,6 +18,9 @@ use crate::query::scan::{ScanStats, Sink};
 use crate::query::selector::value_of;
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 
+/// What a place of the answer takes while it is made, about.
+const BYTES_PER_PLACE: usize = 300;
+
 /// What rows are told apart by while they are summed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Cell {
@@ -261,6 +264,12 @@ impl Sink for Collector<'_> {
 
     fn fact(&mut self, facts: &WindowFacts) {
         self.groups.of_facts(facts);
+    }
+
+    fn bytes(&self) -> usize {
+        // A hash map is at least seven sixteenths full; what is summed becomes a place at most.
+        let rows = size_of::<((NodeIx, u32), (u128, u128, u64))>() * 16 / 7 + BYTES_PER_PLACE;
+        self.stacks.bytes() + (self.rows.len() + self.functions.len()) * rows
     }
 
     fn check(&self) -> Result<(), QueryError> {
