@@ -114,8 +114,8 @@ pub fn hour(window: UnixNanos) -> UnixNanos {
     UnixNanos(window.0 / HOUR_NS * HOUR_NS)
 }
 
-/// Facts of groups, one for each window and group. What cannot be summed (CPUs, the sampling source,
-/// single control groups) is left out.
+/// Facts of groups, one for each window and group. What cannot be summed (CPUs, the sampling source)
+/// and what is told of single control groups and files is left out.
 pub fn summed(facts: Vec<WindowFacts>) -> Vec<WindowFacts> {
     let mut all: BTreeMap<(UnixNanos, [u8; 16]), HostFacts> = BTreeMap::new();
     for held in facts {
@@ -139,6 +139,8 @@ fn add(sum: &mut HostFacts, more: &HostFacts) {
         (&mut sum.stacks_truncated, more.stacks_truncated),
         (&mut sum.stacks_failed, more.stacks_failed),
         (&mut sum.busy_ns, more.busy_ns),
+        (&mut sum.frames_named, more.frames_named),
+        (&mut sum.frames_nameless, more.frames_nameless),
     ] {
         *held = held.saturating_add(value);
     }
