@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use stoker_tests::{Language, Running, Server, build_workload};
 
-use crate::history::{Row, folder};
+use stoker_benches::history::{Row, folder};
 
 const WARM_UP: Duration = Duration::from_secs(15);
 const MEASURED: Duration = Duration::from_secs(30);

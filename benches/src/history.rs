@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// One run.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row {
+pub struct Row {
     date: String,
     commit: String,
     machine: String,
@@ -28,7 +28,10 @@ struct Measured {
 
 impl Row {
     /// A row without results: when, of what, and where.
-    pub(crate) fn begin() -> Result<Self> {
+    ///
+    /// # Errors
+    /// When `date`, `git` or `uname` do not run.
+    pub fn begin() -> Result<Self> {
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name\t: "));
         let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
@@ -42,12 +45,15 @@ impl Row {
     }
 
     /// Adds a number.
-    pub(crate) fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
+    pub fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
         self.results.push(Measured { what: what.into(), value: rounded(value), unit });
     }
 
     /// Appends the row to the history.
-    pub(crate) fn append(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&self) -> Result<()> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("history/runs.jsonl");
         let mut line = serde_json::to_string(self)?;
         line.push('\n');
@@ -77,7 +83,10 @@ fn output(program: &str, args: &[&str]) -> Result<String> {
 }
 
 /// A folder for one benchmark's data.
-pub(crate) fn folder() -> Result<(tempfile::TempDir, PathBuf)> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn folder() -> Result<(tempfile::TempDir, PathBuf)> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().to_path_buf();
     Ok((dir, path))

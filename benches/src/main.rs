@@ -8,10 +8,9 @@
 
 mod agent;
 mod fleet;
-mod history;
 mod server;
 
-use history::Row;
+use stoker_benches::history::Row;
 
 #[expect(clippy::print_stdout, reason = "the result is for the person who asked")]
 fn main() -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::fleet::Fleet;
-use crate::history::{Row, folder};
+use stoker_benches::history::{Row, folder};
 
 const ROWS: usize = 5_000;
 const KNOWN_BATCHES: u64 = 300;

@@ -126,6 +126,8 @@ pub struct Settings {
     pub max_disk: Option<String>,
     /// Bytes of the disk that stay free, as `1GiB`.
     pub min_free_disk: Option<String>,
+    /// Bytes of memory that ingest may take, as `1GiB`.
+    pub ingest_memory: Option<String>,
     /// [`StoreConfig::max_series`].
     pub max_series: Option<usize>,
     /// [`StoreConfig::max_attribute_sets`].
@@ -219,6 +221,7 @@ impl Settings {
             rollup_labels: self.rollup_labels.or(weaker.rollup_labels),
             max_disk: self.max_disk.or(weaker.max_disk),
             min_free_disk: self.min_free_disk.or(weaker.min_free_disk),
+            ingest_memory: self.ingest_memory.or(weaker.ingest_memory),
             max_series: self.max_series.or(weaker.max_series),
             max_attribute_sets: self.max_attribute_sets.or(weaker.max_attribute_sets),
             prices: self.prices.or(weaker.prices),
@@ -264,6 +267,9 @@ impl Settings {
         }
         if let Some(text) = &self.min_free_disk {
             store.min_free_disk = Some(bytes("min_free_disk", text, 0)?);
+        }
+        if let Some(text) = &self.ingest_memory {
+            store.ingest_memory = bytes("ingest_memory", text, MIN_INGEST_MEMORY)?;
         }
         store.max_series = self.max_series.unwrap_or(store.max_series);
         store.max_attribute_sets = self.max_attribute_sets.unwrap_or(store.max_attribute_sets);
@@ -322,6 +328,9 @@ fn rollup_labels(labels: &[String]) -> Result<Vec<Arc<str>>, ConfigError> {
 
 /// The least that a quota may be: a log of the usual size and the segment that it becomes.
 const MIN_DISK_BYTES: u64 = 256 << 20;
+
+/// The least that ingest gets: less, and a log would hold a handful of batches.
+const MIN_INGEST_MEMORY: u64 = 64 << 20;
 
 /// The least that a query gets: what a small answer takes.
 const MIN_QUERY_MEMORY: u64 = 16 << 20;

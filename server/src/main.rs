@@ -79,6 +79,9 @@ struct Args {
     /// [default: a twentieth of the disk, at most 1GiB]
     #[arg(long, env = "STOKER_MIN_FREE_DISK", value_name = "BYTES")]
     min_free_disk: Option<String>,
+    /// Memory for taking batches: past it agents are told to wait, such as 2GiB [default: 1GiB]
+    #[arg(long, env = "STOKER_INGEST_MEMORY", value_name = "BYTES")]
+    ingest_memory: Option<String>,
     /// Series in use at most; batches with more are refused [default: 100000]
     #[arg(long, env = "STOKER_MAX_SERIES", value_name = "N")]
     max_series: Option<usize>,
@@ -148,6 +151,7 @@ impl Args {
             rollup_labels: self.rollup_labels,
             max_disk: self.max_disk,
             min_free_disk: self.min_free_disk,
+            ingest_memory: self.ingest_memory,
             max_series: self.max_series,
             max_attribute_sets: self.max_attribute_sets,
             prices: self.prices,

@@ -20,7 +20,7 @@ pub(crate) struct StoreBackend {
 type Read = fn(&StoreMetrics) -> u64;
 
 /// What the store counts, in the order of `docs/operations.md`.
-const METRICS: [(&str, MetricKind, &str, Read); 26] = {
+const METRICS: [(&str, MetricKind, &str, Read); 27] = {
     use MetricKind::{Counter, Gauge};
     [
         ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
@@ -81,6 +81,9 @@ const METRICS: [(&str, MetricKind, &str, Read); 26] = {
         ),
         ("store_disk_used_bytes", Gauge, "Bytes of logs and segments", |m| m.disk_used_bytes),
         ("store_disk_free_bytes", Gauge, "Bytes that the disk has left", |m| m.disk_free_bytes),
+        ("store_logs_memory_bytes", Gauge, "Memory of logs that are not sealed yet", |m| {
+            m.logs_memory_bytes
+        }),
         (
             "store_read_only",
             Gauge,
@@ -156,7 +159,7 @@ const SYMBOL_METRICS: [(&str, MetricKind, &str, ReadSymbols); 11] = {
 type ReadIngest = fn(&IngestCounts) -> u64;
 
 /// What ingest counts.
-const INGEST_METRICS: [(&str, MetricKind, &str, ReadIngest); 7] = {
+const INGEST_METRICS: [(&str, MetricKind, &str, ReadIngest); 8] = {
     use MetricKind::{Counter, Gauge};
     [
         ("ingest_streams_open", Gauge, "Streams of agents that are open", |m| m.streams_open),
@@ -165,6 +168,9 @@ const INGEST_METRICS: [(&str, MetricKind, &str, ReadIngest); 7] = {
         ("ingest_duplicates", Counter, "Batches that had been stored before", |m| m.duplicates),
         ("ingest_rows", Counter, "Rows of batches that were stored", |m| m.rows),
         ("ingest_samples", Counter, "Samples of batches that were stored", |m| m.samples),
+        ("ingest_streams_memory_bytes", Gauge, "Memory of the dictionaries of all streams", |m| {
+            m.stream_bytes
+        }),
         ("ingest_bytes", Counter, "Bytes of all batches that came, decompressed", |m| m.bytes),
     ]
 };

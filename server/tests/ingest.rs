@@ -9,5 +9,7 @@ mod agent;
 mod bad;
 #[path = "ingest/good.rs"]
 mod good;
+#[path = "ingest/overload.rs"]
+mod overload;
 #[path = "ingest/quarantine.rs"]
 mod quarantine;

@@ -14,6 +14,7 @@ mod fuzz;
 mod golden;
 mod host;
 mod node;
+mod overload;
 mod packages;
 mod test;
 mod tools;
@@ -37,6 +38,8 @@ enum Command {
     Bench,
     /// Kill the server under load a thousand times, and run thousands of lives on the simulated disk
     Crash(crash::Args),
+    /// Offer a server ten times the load that it takes, and draw its memory
+    Overload(overload::Args),
     /// Build the viewer into web/dist, from where the server embeds it
     Web,
     /// Renew golden outputs
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Bench => bench::run(),
         Command::Crash(args) => crash::run(&args),
+        Command::Overload(args) => overload::run(&args),
         Command::Web => host::root().and_then(|root| web::build(&root).map(drop)),
         Command::Golden => golden::run(),
         Command::Ebpf(args) => ebpf::run(&args),

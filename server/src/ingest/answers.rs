@@ -105,8 +105,13 @@ pub(super) fn store_answer(sequence: u64, error: &StoreError) -> End {
         StoreError::Closed => End::Status(Status::unavailable("the server is stopping")),
         _ => {
             tracing::error!(%error, sequence, "a batch could not be stored; the agent keeps it");
-            let busy = proto::Busy { sequence, retry_after_ms: RETRY_AFTER_MS };
-            End::Answer(Out::Busy(busy), RefusalCode::Busy)
+            busy(sequence)
         }
     }
+}
+
+/// Not now: the agent sends the batch again, on a new stream.
+pub(super) fn busy(sequence: u64) -> End {
+    let busy = proto::Busy { sequence, retry_after_ms: RETRY_AFTER_MS };
+    End::Answer(Out::Busy(busy), RefusalCode::Busy)
 }

@@ -1,6 +1,9 @@
 //! What ingest counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::footprint::Shares;
 
 /// Why a stream was ended with a reason; the word is on the wire and in metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub struct IngestMetrics {
     pub samples: AtomicU64,
     /// Bytes of all batches that came, decompressed.
     pub bytes: AtomicU64,
+    /// What streams take of memory.
+    pub(super) shares: Arc<Shares>,
     refused: [AtomicU64; RefusalCode::ALL.len()],
 }
 
@@ -93,6 +98,8 @@ pub struct IngestCounts {
     pub samples: u64,
     /// Bytes of all batches that came, decompressed.
     pub bytes: u64,
+    /// Bytes of memory of the dictionaries of all streams.
+    pub stream_bytes: u64,
 }
 
 impl IngestMetrics {
@@ -119,6 +126,7 @@ impl IngestMetrics {
             rows: read(&self.rows),
             samples: read(&self.samples),
             bytes: read(&self.bytes),
+            stream_bytes: self.shares.bytes(),
         }
     }
 }

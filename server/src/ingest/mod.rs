@@ -6,11 +6,14 @@
 //! decompressed, the stream's decoder bounds everything in it. At most [`MAX_UNACKED`] batches of a
 //! stream wait for the disk; then the stream is not read, which the agent feels as back-pressure.
 //!
-//! Not here yet: tokens and tenants from them, a bound on the memory of all streams together,
-//! directives.
+//! Dictionaries of all streams together have a share of `--ingest-memory`, past which the largest
+//! begin again.
+//!
+//! Not here yet: tokens and tenants from them, directives.
 
 mod agents;
 mod answers;
+mod footprint;
 mod import;
 mod metrics;
 mod push;

@@ -13,7 +13,10 @@ use stoker_wire::{BatchBody, Decoder, HostFacts, PROTOCOL_MINOR, WireError, limi
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use super::answers::{CRASHED, End, bad_hello, check_time, source_of, store_answer, wire_answer};
+use super::answers::{
+    CRASHED, End, bad_hello, busy, check_time, source_of, store_answer, wire_answer,
+};
+use super::footprint::Share;
 use super::metrics::RefusalCode;
 use super::service::Ingest;
 use crate::store::{Appended, BatchSource, InLine, StoreError, StreamRebase, TenantId, guarded};
@@ -40,6 +43,8 @@ pub(super) struct Stream<'a> {
     decoder: Decoder,
     rebase: StreamRebase,
     waiting: VecDeque<Waiting>,
+    share: Share,
+    batches: u64,
 }
 
 impl<'a> Stream<'a> {
@@ -49,7 +54,8 @@ impl<'a> Stream<'a> {
         answers: mpsc::Sender<Result<PushResponse, Status>>,
     ) -> Self {
         let (decoder, rebase) = (Decoder::default(), StreamRebase::default());
-        Self { ingest, tenant, answers, decoder, rebase, waiting: VecDeque::new() }
+        let (share, waiting) = (Share::new(&ingest.metrics.shares), VecDeque::new());
+        Self { ingest, tenant, answers, decoder, rebase, waiting, share, batches: 0 }
     }
 
     /// Serves the stream to its end. What is in line by then is acknowledged before the last word.
@@ -146,6 +152,7 @@ impl<'a> Stream<'a> {
                 return Err(end);
             }
         };
+        self.check_memory(sequence)?;
         check_time(&body, self.ingest.store.latest_now())?;
         let dictionary = self.decoder.dictionary();
         let store = &self.ingest.store;
@@ -175,6 +182,18 @@ impl<'a> Stream<'a> {
                 Err((why, wire_answer(batch.sequence, &error)))
             }
             Err(error) => Err((Some(CRASHED), store_answer(batch.sequence, &error))),
+        }
+    }
+
+    /// An error where the stream's dictionary has grown too large beside all others; the agent begins
+    /// a new one. A stream may have one batch, whatever it brings.
+    fn check_memory(&mut self, sequence: u64) -> Result<(), End> {
+        let bytes = self.decoder.memory_bytes() as u64;
+        self.batches += 1;
+        let fits = self.share.fits(bytes, self.ingest.store.stream_memory());
+        match fits || self.batches == 1 {
+            true => Ok(()),
+            false => Err(busy(sequence)),
         }
     }
 

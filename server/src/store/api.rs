@@ -198,8 +198,10 @@ pub struct StoreConfig {
     pub seal_rows: u64,
     /// Logs that may wait to be sealed before appends have to wait.
     pub max_waiting_logs: usize,
-    /// Bytes of batches that may wait for the disk.
+    /// Bytes of batches that may wait for the disk, if [`Self::ingest_memory`] allows for so many.
     pub max_queued_bytes: u32,
+    /// Bytes of memory that ingest may take: streams, batches that wait, logs that are not sealed.
+    pub ingest_memory: u64,
     /// How long sealing waits after it failed; each time twice as long, up to 128 times.
     pub retry_after: Duration,
     /// How long an append waits for room before it is [`StoreError::Busy`].
@@ -242,6 +244,7 @@ impl Default for StoreConfig {
             seal_rows: 4 << 20,
             max_waiting_logs: 3,
             max_queued_bytes: 64 << 20,
+            ingest_memory: 1 << 30,
             retry_after: Duration::from_millis(50),
             busy_after: Duration::from_secs(10),
             cache_bytes: 256 << 20,
@@ -316,4 +319,6 @@ pub struct StoreMetrics {
     pub attributes_dropped: u64,
     /// 1 where nothing can be written.
     pub is_read_only: u64,
+    /// Bytes of memory of logs that are not sealed yet.
+    pub logs_memory_bytes: u64,
 }

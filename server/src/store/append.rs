@@ -143,7 +143,7 @@ async fn wait_for_room(
     body: &BatchBody,
 ) -> Result<OwnedSemaphorePermit, StoreError> {
     shared.check_room()?;
-    let limit = shared.config.max_queued_bytes;
+    let limit = shared.config.queue_memory();
     // What a batch takes while it waits, most of it rows; a huge one waits for all the room.
     let bytes = u32::try_from(body.row_count().saturating_mul(64) + 4096).unwrap_or(limit);
     let wait = async {
@@ -170,8 +170,7 @@ fn ready_head(
     writer: &mpsc::Sender<Command>,
 ) -> Arc<Head> {
     let head = tenant.live();
-    let config = &shared.config;
-    if is_due(&head, config.seal_bytes, config.seal_rows, config.seal_after) {
+    if is_due(&head, &shared.config) {
         return roll(shared, tenant, entry, writer);
     }
     head

@@ -174,6 +174,12 @@ impl Store {
         }
     }
 
+    /// What the dictionaries of all streams may take of memory, in bytes.
+    #[must_use]
+    pub fn stream_memory(&self) -> u64 {
+        self.inner.shared.config.stream_memory()
+    }
+
     /// The latest that it may be now: the clock's word, or what it would be had the clock not jumped.
     #[must_use]
     pub fn latest_now(&self) -> UnixNanos {

@@ -9,11 +9,10 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use stoker_dag::{DefinitionMap, ProfileType, SampleRow, UnixNanos};
-use stoker_wire::{
-    BatchBody, Decoder, Dictionary, Encoded, Encoder, HostFacts, WireError, limits,
-};
+use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, HostFacts, WireError, limits};
 
 use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
+use super::footprint::{BYTES_PER_STRING, batch_bytes, dictionary_bytes};
 use super::line::StreamRebase;
 use super::told::{Bounds, Size, Told};
 
@@ -29,6 +28,8 @@ pub struct Head {
     told: Mutex<Told>,
     /// Bytes in the log.
     pub log_bytes: AtomicU64,
+    /// About how much memory it takes.
+    pub memory: AtomicU64,
     /// Rows encoded for the log, durable or not yet.
     pub encoded_rows: AtomicU64,
     /// Whether the log takes no more because writing it failed.
@@ -123,6 +124,7 @@ impl Head {
             rows: RwLock::new(rows),
             told: Mutex::default(),
             log_bytes: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
             encoded_rows: AtomicU64::new(0),
             failed: Arc::default(),
             damaged: AtomicBool::new(false),
@@ -156,6 +158,10 @@ impl Head {
             return Encode::Full(error);
         }
         self.since.get_or_init(Instant::now);
+        told.batch_bytes += batch_bytes(body);
+        let names = told.size.string_bytes * 2 + told.size.strings * BYTES_PER_STRING;
+        let memory = told.batch_bytes + names + dictionary_bytes(encoder.dictionary());
+        self.memory.store(memory as u64, Ordering::Relaxed);
         self.encoded_rows.fetch_add(body.row_count() as u64, Ordering::Relaxed);
         Encode::Encoded(Box::new(encoded), dropped)
     }

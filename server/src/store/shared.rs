@@ -127,7 +127,7 @@ impl Shared {
             clock: Clock::new(config.wall_clock),
             ids: Ids::default(),
             counters: Counters::default(),
-            room: Arc::new(Semaphore::new(config.max_queued_bytes as usize)),
+            room: Arc::new(Semaphore::new(config.queue_memory() as usize)),
             disk_used: AtomicU64::new(0),
             sealed: Notify::new(),
             closed: AtomicBool::new(false),
@@ -251,6 +251,9 @@ impl Shared {
         for tenant in self.tenants() {
             let parts = tenant.parts();
             metrics.logs_waiting += parts.frozen.len() as u64;
+            let heads = parts.frozen.iter().chain([&parts.live]);
+            metrics.logs_memory_bytes +=
+                heads.map(|head| head.memory.load(Ordering::Relaxed)).sum::<u64>();
             metrics.segments += parts.sealed.len() as u64;
             metrics.segment_bytes += parts.sealed.iter().map(|s| s.length).sum::<u64>();
             metrics.segment_rows += parts.sealed.iter().map(|s| s.footer.rows).sum::<u64>();

@@ -6,11 +6,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::api::{SpoolId, TenantId};
+use super::api::{SpoolId, StoreConfig, TenantId};
 use super::head::Head;
 use super::losses::Losses;
 use super::names::SharedNames;
@@ -143,11 +142,13 @@ impl Tenant {
 }
 
 /// Whether a log should be sealed.
-pub fn is_due(head: &Head, bytes: u64, rows: u64, age: Duration) -> bool {
+pub fn is_due(head: &Head, config: &StoreConfig) -> bool {
+    let StoreConfig { seal_bytes, seal_rows, seal_after, .. } = *config;
     let used = head.encoded_rows.load(Ordering::Relaxed);
     let written = head.log_bytes.load(Ordering::Relaxed);
     head.failed.load(Ordering::Relaxed)
-        || used >= rows
-        || written >= bytes
-        || head.since.get().is_some_and(|since| since.elapsed() >= age)
+        || used >= seal_rows
+        || written >= seal_bytes
+        || head.memory.load(Ordering::Relaxed) >= config.log_memory()
+        || head.since.get().is_some_and(|since| since.elapsed() >= seal_after)
 }

@@ -35,6 +35,8 @@ pub struct Size {
 pub struct Told {
     /// Its dictionary.
     pub size: Size,
+    /// What its batches take in memory.
+    pub batch_bytes: usize,
     series: InUse,
     attributes: InUse,
 }
@@ -72,7 +74,7 @@ impl Told {
     /// What the next log begins with.
     pub fn next(&self) -> Self {
         let (series, attributes) = (self.series.next(), self.attributes.next());
-        Self { size: Size::default(), series, attributes }
+        Self { series, attributes, ..Self::default() }
     }
 
     /// Learns the series of a batch, unless that would be more than `max`. `known` are those of the

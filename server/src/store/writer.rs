@@ -135,10 +135,8 @@ impl Writer {
 
     /// Freezes logs that are old enough. What is in line for them is written first.
     fn freeze_old(&mut self) {
-        let config = &self.shared.config;
-        let (bytes, rows, age) = (config.seal_bytes, config.seal_rows, config.seal_after);
         for tenant in self.shared.tenants() {
-            if !is_due(&tenant.live(), bytes, rows, age) {
+            if !is_due(&tenant.live(), &self.shared.config) {
                 continue;
             }
             let entry = tenant.enter();

@@ -1,7 +1,7 @@
 //! A server on a real socket, and an agent that says exactly what a test wants.
 
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -133,8 +133,16 @@ impl Agent {
         self.send(Out::Batch(batch)).await;
     }
 
+    /// Sends a batch of stacks that nobody has seen.
+    pub async fn fresh_batch(&mut self, sequence: u64, spool: u64, stacks: u64) {
+        let first = (spool << 40) + sequence * stacks;
+        let (dictionary, body) = body(sequence, now(), first..first + stacks);
+        let batch = self.encoder.encode(&dictionary, &body, &mut Rebase::default()).batch;
+        self.send(Out::Batch(batch)).await;
+    }
+
     pub fn encode(&mut self, sequence: u64, start: UnixNanos, stacks: u64) -> Batch {
-        let (dictionary, body) = body(sequence, start, stacks);
+        let (dictionary, body) = body(sequence, start, 0..stacks);
         self.encoder.encode(&dictionary, &body, &mut Rebase::default()).batch
     }
 
@@ -168,12 +176,13 @@ pub fn now() -> UnixNanos {
     UnixNanos(u64::try_from(now).unwrap()).window_start()
 }
 
-fn body(sequence: u64, start: UnixNanos, stacks: u64) -> (Dictionary, BatchBody) {
+fn body(sequence: u64, start: UnixNanos, offsets: Range<u64>) -> (Dictionary, BatchBody) {
+    let stacks = offsets.end - offsets.start;
     let mut dictionary = Dictionary::default();
     let series = dictionary.labels.intern(&LabelSet::new([("service_name", "api")]));
     let build_id = BuildId::new(BuildIdKind::Gnu, &[7; 20]).unwrap();
     let mut rows = Vec::new();
-    for offset in 0..stacks {
+    for offset in offsets {
         let frame = Frame::Native { build_id: build_id.clone(), offset };
         let frame = dictionary.frames.intern(&frame);
         let node = dictionary.nodes.child(NodeIx::ROOT, frame);

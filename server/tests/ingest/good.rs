@@ -1,5 +1,7 @@
 //! Agents that behave, and servers and connections that do not.
 
+use std::time::Duration;
+
 use stoker_server::ingest::MAX_UNACKED;
 use stoker_server::store::TenantId;
 use stoker_wire::proto::push_request::Message as Out;
@@ -69,7 +71,7 @@ async fn wait_until_free(dir: &std::path::Path) {
         if lock.try_lock().is_ok() {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the folder stays locked");
 }
@@ -130,6 +132,7 @@ async fn logs_that_roll_in_mid_stream_keep_every_batch() {
     let config = stoker_server::store::StoreConfig {
         dir: dir.path().to_owned(),
         seal_rows: 10,
+        maintain_every: Duration::ZERO,
         ..Default::default()
     };
     let server = Server::with(config).await;

@@ -93,6 +93,19 @@ impl Decoder {
         &self.dictionary
     }
 
+    /// About how much memory it takes, in bytes: tables with their indexes, and what the other side of a
+    /// server's stream remembers of them.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let Dictionary { nodes, frames, labels, .. } = &self.dictionary;
+        nodes.len() * 64
+            + frames.len() * 208
+            + labels.len() * 560
+            + self.string_bytes
+            + self.strings.len() * 48
+            + self.builds.len() * 96
+    }
+
     /// All that was told, when the stream is over.
     #[must_use]
     pub fn into_dictionary(self) -> Dictionary {

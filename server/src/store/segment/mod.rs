@@ -17,7 +17,7 @@ mod stacks;
 mod write;
 
 pub use read::{Segment, SegmentDictionary, Wanted};
-pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, write_segment};
+pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, seal, write_segment};
 
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
@@ -66,7 +66,7 @@ impl BlockKind {
 }
 
 /// The first bytes of a segment.
-fn header(version: u32) -> [u8; HEADER_BYTES] {
+pub fn header(version: u32) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&version.to_le_bytes());

@@ -11,6 +11,7 @@ use super::super::api::{PartView, TenantId, TimeRange, WindowFacts, WindowRows};
 use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
 use super::super::error::StoreError;
+use super::super::footprint::dictionary_bytes;
 use super::super::head::{facts_in, windows_in};
 use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer};
@@ -335,10 +336,4 @@ impl Series<'_> {
         let range = self.known.get(first.at()..=last.at().max(first.at()));
         range.is_none_or(|series| series.contains(&true))
     }
-}
-
-/// About how much memory a decoded dictionary takes: columns, indexes, and the decoder's own.
-fn dictionary_bytes(dictionary: &Dictionary) -> usize {
-    let Dictionary { nodes, frames, labels, .. } = dictionary;
-    nodes.len() * 48 + frames.len() * 192 + labels.len() * 512
 }

@@ -85,11 +85,15 @@ pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), S
 }
 
 fn finish(bytes: &mut Vec<u8>, footer: &Footer) {
-    let footer = footer.encode_to_vec();
+    seal(bytes, &footer.encode_to_vec());
+}
+
+/// Ends a segment with its footer.
+pub fn seal(bytes: &mut Vec<u8>, footer: &[u8]) {
     let length = u32::try_from(footer.len()).expect("a footer is far below 4 GiB");
-    bytes.extend_from_slice(&footer);
+    bytes.extend_from_slice(footer);
     bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(footer).to_le_bytes());
     bytes.extend_from_slice(MAGIC);
 }
 

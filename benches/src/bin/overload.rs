@@ -1,0 +1,322 @@
+//! Ten times the load that a server can take, and its memory: `cargo run --release -p stoker-benches
+//! --bin overload -- --seconds 600 --ingest-memory 256MiB --svg docs/images/overload.svg`.
+//!
+//! Real agents' streams over real sockets into the real server. Each stream has a part of a made-up fleet
+//! (`generator`) and sends as fast as the server lets it; the offered load is paced to a tenth for the
+//! first fifth of the time, and to all of it after. Streams break and begin again, so that
+//! dictionaries are sent anew. What is watched: the server's resident memory, what it says that it holds,
+//! rows that became durable, and how often agents were told to wait.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "the result is for the person who asked")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result, ensure};
+use stoker_benches::generator::{Fleet, Shape};
+use stoker_benches::plot::{Line, Plot, svg};
+use stoker_tests::{Running, Server, binary, get, wait_for};
+use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
+use stoker_wire::proto::{Batch, Hello, PushRequest, push_request, push_response};
+use stoker_wire::{BatchBody, Encoder, Rebase, limits};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// Agents; each sends for this many hosts, one after the other.
+const AGENTS: u64 = 16;
+const HOSTS_EACH: u64 = 8;
+/// Windows that are made once and sent again and again, with other sequences and times.
+const WINDOWS: u64 = 12;
+/// Rows per second of the whole load, of all agents.
+const OFFERED: u64 = 2_000_000;
+/// Batches under way on one stream.
+const IN_FLIGHT: u64 = 16;
+/// Batches after which a stream begins again.
+const STREAM_BATCHES: u64 = 400;
+
+struct Args {
+    seconds: u64,
+    memory: String,
+    svg: Option<PathBuf>,
+}
+
+#[derive(Default)]
+struct Counts {
+    rows: AtomicU64,
+    busy: AtomicU64,
+    streams: AtomicU64,
+    full_load: AtomicBool,
+    enough: AtomicBool,
+}
+
+fn args() -> Result<Args> {
+    let mut args = Args { seconds: 600, memory: "256MiB".into(), svg: None };
+    let mut given = std::env::args().skip(1);
+    while let Some(name) = given.next() {
+        let value = given.next().with_context(|| format!("{name} needs a value"))?;
+        match &*name {
+            "--seconds" => args.seconds = value.parse()?,
+            "--ingest-memory" => args.memory = value,
+            "--svg" => args.svg = Some(value.into()),
+            other => anyhow::bail!("{other} is not known: --seconds, --ingest-memory, --svg"),
+        }
+    }
+    Ok(args)
+}
+
+fn main() -> Result<()> {
+    let args = args()?;
+    let dir = tempfile::tempdir()?;
+    let server = Server::new(dir.path());
+    let running = start(&server, &args.memory);
+    let counts = Arc::<Counts>::default();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    println!("making the load");
+    let agents: Vec<_> = (0..AGENTS).map(|agent| (agent, Arc::new(bodies(agent)))).collect();
+    for (agent, made) in agents {
+        let (counts, grpc) = (Arc::clone(&counts), format!("http://{}", server.grpc));
+        runtime.spawn(async move {
+            let mut sequence = 0;
+            while !counts.enough.load(Ordering::Relaxed) {
+                counts.streams.fetch_add(1, Ordering::Relaxed);
+                let streamed = stream(agent, &grpc, &made, &mut sequence, &counts).await;
+                if streamed.is_err() || counts.busy.load(Ordering::Relaxed) > 0 {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        });
+    }
+    let seen = watch(&server, &running, &args, &counts)?;
+    counts.enough.store(true, Ordering::Relaxed);
+    report(&args, &seen, &counts, running)
+}
+
+fn start(server: &Server, memory: &str) -> Running {
+    let mut command = Command::new(binary("stoker-server"));
+    command.arg("--data-dir").arg(server.dir.join("data"));
+    command.args(["--http", &server.http.to_string(), "--grpc", &server.grpc.to_string()]);
+    command.args(["--ingest-memory", memory, "--max-disk", "8GiB"]);
+    let running = Running::start(&mut command, &server.dir.join("server.log"));
+    let is_ready = || get(server.http, "/readyz").is_some_and(|answer| answer.status == 200);
+    wait_for("the server", || is_ready().then_some(()));
+    running
+}
+
+/// One agent's dictionary, and batches over it.
+struct Made {
+    dictionary: stoker_wire::Dictionary,
+    bodies: Vec<BatchBody>,
+}
+
+fn bodies(agent: u64) -> Made {
+    let mut fleet = Fleet::new(Shape { samples: 400, ..Shape::FLEET }, agent);
+    let hosts = agent * HOSTS_EACH..(agent + 1) * HOSTS_EACH;
+    let all = hosts.flat_map(|host| (0..WINDOWS).map(move |window| (host, window)));
+    let bodies: Vec<BatchBody> = all.map(|(host, window)| fleet.batch(host, window, 0)).collect();
+    Made { dictionary: fleet.dictionary, bodies }
+}
+
+/// The window that a batch is about: the last half hour in turn.
+fn window(sequence: u64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_nanos()).unwrap_or(0);
+    (now / 10_000_000_000 - sequence % 180) * 10_000_000_000
+}
+
+/// One stream, until it has sent enough, or is told to wait, or breaks.
+async fn stream(
+    agent: u64,
+    grpc: &str,
+    made: &Made,
+    sequence: &mut u64,
+    counts: &Counts,
+) -> Result<()> {
+    let client = ProfileIngestClient::connect(grpc.to_owned()).await?;
+    let mut client = client.max_encoding_message_size(limits::MAX_BATCH_BYTES);
+    let (out, requests) = mpsc::channel(2);
+    let id = vec![u8::try_from(agent + 1)?; 16];
+    let host_name = format!("agent-{agent}");
+    let hello =
+        Hello { spool_id: id.clone().into(), host_id: id.into(), host_name, ..Hello::default() };
+    out.send(request(push_request::Message::Hello(hello))).await?;
+    let mut answers = client.push(ReceiverStream::new(requests)).await?.into_inner();
+    let welcome = answers.message().await?.and_then(|answer| answer.message);
+    let Some(push_response::Message::Welcome(welcome)) = welcome else {
+        anyhow::bail!("no welcome")
+    };
+    *sequence = welcome.durable_sequence;
+    let (mut encoder, mut rebase) = (Encoder::default(), Rebase::default());
+    let (first, mut sent, start) = (*sequence, *sequence, Instant::now());
+    let mut rows_sent = 0;
+    loop {
+        while sent - *sequence < IN_FLIGHT && sent - first < STREAM_BATCHES {
+            let part = if counts.full_load.load(Ordering::Relaxed) { 1 } else { 10 };
+            let offered = OFFERED / AGENTS / part;
+            let due = Duration::from_secs_f64(rows_sent as f64 / offered as f64);
+            if due > start.elapsed() {
+                if sent > *sequence {
+                    break;
+                }
+                tokio::time::sleep_until((start + due).into()).await;
+            }
+            sent += 1;
+            let body = &made.bodies[usize::try_from(sent)? % made.bodies.len()];
+            rows_sent += body.row_count() as u64;
+            let batch = encode(&mut encoder, &mut rebase, made, body, sent);
+            out.send(request(push_request::Message::Batch(batch))).await?;
+        }
+        if sent == *sequence || counts.enough.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match answers.message().await?.and_then(|answer| answer.message) {
+            Some(push_response::Message::Ack(ack)) => {
+                let body = &made.bodies[usize::try_from(ack.sequence)? % made.bodies.len()];
+                counts.rows.fetch_add(body.row_count() as u64, Ordering::Relaxed);
+                *sequence = ack.sequence;
+            }
+            Some(push_response::Message::Busy(busy)) => {
+                counts.busy.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(busy.retry_after_ms.into())).await;
+                return Ok(());
+            }
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+}
+
+fn encode(
+    encoder: &mut Encoder,
+    rebase: &mut Rebase,
+    made: &Made,
+    body: &BatchBody,
+    sequence: u64,
+) -> Batch {
+    let mut batch = encoder.encode(&made.dictionary, body, rebase).batch;
+    (batch.sequence, batch.start_unix_ns) = (sequence, window(sequence));
+    batch
+}
+
+fn request(message: push_request::Message) -> PushRequest {
+    PushRequest { message: Some(message) }
+}
+
+/// What was seen at one moment.
+struct Seen {
+    seconds: f64,
+    resident_mib: f64,
+    held_mib: f64,
+    rows: u64,
+    busy: u64,
+}
+
+fn watch(server: &Server, running: &Running, args: &Args, counts: &Counts) -> Result<Vec<Seen>> {
+    let (start, mut seen) = (Instant::now(), Vec::new());
+    let pid = stoker_pid(running)?;
+    while start.elapsed() < Duration::from_secs(args.seconds) {
+        if start.elapsed() > Duration::from_secs(args.seconds) / 5 {
+            counts.full_load.store(true, Ordering::Relaxed);
+        }
+        let metrics = get(server.http, "/metrics").map(|answer| answer.body).unwrap_or_default();
+        let metrics = String::from_utf8_lossy(&metrics);
+        let gauge = |name: &str| -> f64 {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
+        };
+        let held =
+            gauge("stoker_store_logs_memory_bytes ") + gauge("stoker_ingest_streams_memory_bytes ");
+        seen.push(Seen {
+            seconds: start.elapsed().as_secs_f64(),
+            resident_mib: resident_kib(&pid)? as f64 / 1024.0,
+            held_mib: held / 1048576.0,
+            rows: counts.rows.load(Ordering::Relaxed),
+            busy: counts.busy.load(Ordering::Relaxed),
+        });
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(seen)
+}
+
+fn stoker_pid(running: &Running) -> Result<PathBuf> {
+    let path = PathBuf::from(format!("/proc/{}/status", running.pid()));
+    ensure!(path.exists(), "the server is gone: {}", running.output());
+    Ok(path)
+}
+
+fn resident_kib(status: &Path) -> Result<u64> {
+    let text = std::fs::read_to_string(status).context("the server is gone")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.context("no VmRSS")?.parse().context("VmRSS")
+}
+
+/// Rows per second between moments that are about ten seconds apart.
+fn rates(seen: &[Seen]) -> Vec<(f64, f64)> {
+    let step = (seen.len() / 60).max(1);
+    let at: Vec<&Seen> = seen.iter().step_by(step).collect();
+    let rate = |pair: &[&Seen]| {
+        let rows = (pair[1].rows - pair[0].rows) as f64;
+        (pair[1].seconds, rows / (pair[1].seconds - pair[0].seconds))
+    };
+    at.windows(2).map(rate).collect()
+}
+
+fn report(args: &Args, seen: &[Seen], counts: &Counts, running: Running) -> Result<()> {
+    let cut = args.seconds as f64 / 5.0;
+    let (before, after): (Vec<&Seen>, Vec<&Seen>) = seen.iter().partition(|s| s.seconds < cut);
+    let peak =
+        |seen: &[&Seen], of: fn(&Seen) -> f64| seen.iter().map(|s| of(s)).fold(0.0, f64::max);
+    let mut phases = Vec::new();
+    for (name, part) in [("a tenth of the load", &before), ("all of it", &after)] {
+        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+        let rate = (last.rows - first.rows) as f64 / (last.seconds - first.seconds).max(1.0);
+        phases.push(format!(
+            "{name}: {rate:.0} rows/s durable, {} times told to wait, resident at most {:.0} MiB, \
+             logs and streams at most {:.0} MiB",
+            last.busy - first.busy,
+            peak(part, |s| s.resident_mib),
+            peak(part, |s| s.held_mib),
+        ));
+    }
+    println!("{}", phases.join("\n"));
+    println!("{} streams", counts.streams.load(Ordering::Relaxed));
+    if let Some(path) = &args.svg {
+        std::fs::write(path, picture(args, seen)).with_context(|| path.display().to_string())?;
+    }
+    let output = running.interrupt();
+    let panics = output.lines().filter(|line| line.contains("panicked")).count();
+    ensure!(panics == 0, "the server panicked: {output}");
+    Ok(())
+}
+
+fn picture(args: &Args, seen: &[Seen]) -> String {
+    let line =
+        |name: &str, points: Vec<(f64, f64)>| Line { name: name.into(), points, is_dashed: false };
+    let of = |value: fn(&Seen) -> f64| seen.iter().map(|s| (s.seconds, value(s))).collect();
+    let memory = vec![
+        line("resident", of(|s| s.resident_mib)),
+        line("logs and streams, as the server counts them", of(|s| s.held_mib)),
+    ];
+    let rows = vec![line("rows that became durable", rates(seen))];
+    let plot = |title: &str, y: &str, lines| {
+        let (title, y) = (title.to_owned(), y.to_owned());
+        Plot {
+            title,
+            x: "seconds; ten times the load after a fifth".into(),
+            y,
+            is_log: false,
+            lines,
+        }
+    };
+    let title = format!("Memory of a server under overload, --ingest-memory {}", args.memory);
+    let plots = [plot(&title, "MiB", memory), plot("What it takes", "rows/s", rows)];
+    let note = format!(
+        "cargo run --release -p stoker-benches --bin overload -- --seconds {} --ingest-memory {}",
+        args.seconds, args.memory
+    );
+    svg(&plots, &note)
+}
