@@ -8,11 +8,13 @@
 
 #![forbid(unsafe_code)]
 
+mod alike;
 pub mod capacity;
 pub mod compare;
 mod expand;
 mod functions;
 pub mod gate;
+mod lines;
 mod merged;
 mod naming;
 pub mod path;
@@ -22,8 +24,10 @@ pub mod stats;
 mod top;
 mod visible;
 
+pub use alike::{alike, has_modules};
 pub use expand::call_tree;
 pub use functions::{FunctionName, function_names};
+pub use lines::{BuildRow, LineRow, SourceLines, source_lines};
 pub use merged::{Merged, merged};
 pub use naming::{LABEL_RUNTIME, Naming};
 pub use sandwich::{Sandwich, sandwich};

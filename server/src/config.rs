@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::http::HttpConfig;
+use crate::links;
 use crate::query::{Limits, Prices, time};
 use crate::store::{GROUP_LABEL, StoreConfig};
 use crate::symbols::SymbolsConfig;
@@ -56,6 +57,8 @@ pub struct ServerConfig {
     pub symbols: SymbolsConfig,
     /// What CPU costs.
     pub prices: Arc<Prices>,
+    /// Most bytes of the data of all short links; with 0 none are made.
+    pub max_links: u64,
     /// When logs are sealed, and other settings of the store; its folder is [`Self::data_dir`].
     pub store: StoreConfig,
 }
@@ -73,6 +76,7 @@ impl Default for ServerConfig {
             query_cache: 64 << 20,
             symbols: SymbolsConfig::default(),
             prices: Arc::default(),
+            max_links: links::DEFAULT_MAX_BYTES,
             store: StoreConfig::default(),
         }
     }
@@ -114,6 +118,8 @@ pub struct Settings {
     pub query_cache: Option<String>,
     /// MiB of debug information that are kept: [`SymbolsConfig::max_bytes`].
     pub max_symbols: Option<u64>,
+    /// MiB of the data of short links that are kept: [`ServerConfig::max_links`].
+    pub max_links: Option<u64>,
     /// How long data are kept as they came, as `7d`; `forever` keeps them.
     pub retain_raw: Option<String>,
     /// How long stacks are kept by the hour, as `90d`; `0` makes no such rollups.
@@ -215,6 +221,7 @@ impl Settings {
             query_memory: self.query_memory.or(weaker.query_memory),
             query_cache: self.query_cache.or(weaker.query_cache),
             max_symbols: self.max_symbols.or(weaker.max_symbols),
+            max_links: self.max_links.or(weaker.max_links),
             retain_raw: self.retain_raw.or(weaker.retain_raw),
             retain_hourly: self.retain_hourly.or(weaker.retain_hourly),
             retain_functions: self.retain_functions.or(weaker.retain_functions),
@@ -286,6 +293,7 @@ impl Settings {
             query_cache: query_cache.transpose()?.unwrap_or(default.query_cache),
             symbols,
             prices: Arc::new(prices),
+            max_links: self.max_links.map_or(default.max_links, |mib| mib.saturating_mul(1 << 20)),
             store,
         })
     }

@@ -14,6 +14,7 @@ pub mod annotations;
 pub mod config;
 pub mod http;
 pub mod ingest;
+pub mod links;
 pub mod query;
 mod serve;
 pub mod store;

@@ -55,6 +55,10 @@ struct Args {
     /// were used longest ago. 0 takes none [default: 4096]
     #[arg(long, env = "STOKER_MAX_SYMBOLS", value_name = "MIB")]
     max_symbols: Option<u64>,
+    /// Data of short links that are kept, in MiB; past it the oldest links go. 0 makes none
+    /// [default: 1024]
+    #[arg(long, env = "STOKER_MAX_LINKS", value_name = "MIB")]
+    max_links: Option<u64>,
     /// How long profiles are kept as they came; `forever` keeps them until the disk's share is used
     /// up [default: 7d]
     #[arg(long, env = "STOKER_RETAIN_RAW", value_name = "DURATION")]
@@ -145,6 +149,7 @@ impl Args {
             query_memory: self.query_memory,
             query_cache: self.query_cache,
             max_symbols: self.max_symbols,
+            max_links: self.max_links,
             retain_raw: self.retain_raw,
             retain_hourly: self.retain_hourly,
             retain_functions: self.retain_functions,

@@ -16,6 +16,7 @@ use crate::annotations::Annotations;
 use crate::config::ServerConfig;
 use crate::http;
 use crate::ingest;
+use crate::links::Links;
 use crate::query::TenantParts;
 use crate::store::{Store, StoreConfig, StoreError, TenantId};
 use crate::store_backend::StoreBackend;
@@ -113,12 +114,16 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
         );
     }
     let tenant = TenantId::default_tenant();
+    let (dir, of, max) = (config.data_dir.join("links"), tenant.clone(), config.max_links);
+    let opened = tokio::task::spawn_blocking(move || Links::open(&dir, of, max)).await;
+    let links = opened.map_err(|_| StoreError::Closed)??;
     let agents = ingest::Agents::default();
     let counts = Arc::<ingest::IngestMetrics>::default();
     let backend = StoreBackend {
         parts: NamedParts { rows: TenantParts { store: store.clone(), tenant }, symbols },
         agents: agents.clone(),
         annotations,
+        links,
         ingest: Arc::clone(&counts),
     };
     let (stop, stopped) = watch::channel(false);

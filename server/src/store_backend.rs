@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::annotations::Annotations;
 use crate::http::{AgentEntry, Backend, Metric, MetricKind, NameCounts, UnwindCounts};
 use crate::ingest::{Agent, Agents, IngestCounts, IngestMetrics, RefusalCode};
+use crate::links::{LinkCounts, Links};
 use crate::query::{Parts, TenantParts};
 use crate::store::{StoreError, StoreMetrics};
 use crate::symbols::{NamedParts, SymbolCounts};
@@ -14,6 +15,7 @@ pub(crate) struct StoreBackend {
     pub(crate) parts: NamedParts,
     pub(crate) agents: Agents,
     pub(crate) annotations: Annotations,
+    pub(crate) links: Links,
     pub(crate) ingest: Arc<IngestMetrics>,
 }
 
@@ -156,6 +158,24 @@ const SYMBOL_METRICS: [(&str, MetricKind, &str, ReadSymbols); 11] = {
     ]
 };
 
+type ReadLinks = fn(&LinkCounts) -> u64;
+
+/// What short links count.
+const LINK_METRICS: [(&str, MetricKind, &str, ReadLinks); 5] = {
+    use MetricKind::{Counter, Gauge};
+    [
+        ("links", Gauge, "Short links that are kept", |m| m.links),
+        ("links_bytes", Gauge, "Bytes of the data of all short links", |m| m.bytes),
+        ("links_made", Counter, "Short links that were made", |m| m.made),
+        ("links_evicted", Counter, "Short links that went to make room (--max-links)", |m| {
+            m.evicted
+        }),
+        ("links_unreadable", Gauge, "Short links that could not be read at the start", |m| {
+            m.unreadable
+        }),
+    ]
+};
+
 type ReadIngest = fn(&IngestCounts) -> u64;
 
 /// What ingest counts.
@@ -204,6 +224,10 @@ impl Backend for StoreBackend {
         Some(self.annotations.clone())
     }
 
+    fn links(&self) -> Option<Links> {
+        Some(self.links.clone())
+    }
+
     fn agents(&self) -> Vec<AgentEntry> {
         self.agents.list(&self.parts.rows.tenant).iter().map(entry).collect()
     }
@@ -220,13 +244,13 @@ impl Backend for StoreBackend {
         let symbols = SYMBOL_METRICS
             .iter()
             .map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
-        let plain = store.chain(ingest).chain(symbols).map(|(name, kind, help, value)| Metric {
-            name,
-            help,
-            kind: *kind,
-            label: None,
-            value,
-        });
+        let counted = self.links.counts();
+        let links =
+            LINK_METRICS.iter().map(|(name, kind, help, read)| (name, kind, help, read(&counted)));
+        let plain =
+            store.chain(ingest).chain(symbols).chain(links).map(|(name, kind, help, value)| {
+                Metric { name, help, kind: *kind, label: None, value }
+            });
         plain.chain(self.refusals()).collect()
     }
 

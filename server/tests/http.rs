@@ -13,6 +13,8 @@ mod explore;
 mod fixture;
 #[path = "http/lifecycle.rs"]
 mod lifecycle;
+#[path = "http/links.rs"]
+mod links;
 #[path = "http/refusals.rs"]
 mod refusals;
 #[path = "http/stopping.rs"]

@@ -26,7 +26,8 @@ function pass(incoming, outgoing) {
 createServer((incoming, outgoing) => {
   const { pathname } = new URL(incoming.url ?? "/", "http://localhost");
   if (pathname.startsWith("/api/")) return pass(incoming, outgoing);
-  const path = join(dist, normalize(pathname === "/" ? "/index.html" : pathname));
+  const isPage = pathname === "/" || pathname.startsWith("/l/");
+  const path = join(dist, normalize(isPage ? "/index.html" : pathname));
   try {
     if (!path.startsWith(dist)) throw new Error("outside");
     const bytes = readFileSync(path);

@@ -8,6 +8,9 @@ export const waitMs = Number(process.env.STOKER_E2E_WAIT_S ?? 90) * 1000;
 export const shots = new URL("./shots/", import.meta.url).pathname;
 mkdirSync(shots, { recursive: true });
 
+/** How long anything is waited for: a busy machine takes long to answer, which is no fault. */
+const PATIENCE_MS = 60_000;
+
 /** After so long the samples of a window have been sent and stored. */
 export const SETTLED_MS = 25_000;
 
@@ -53,7 +56,7 @@ export async function newPage(options = {}) {
     ...options,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(PATIENCE_MS);
   page.expectedStatus = null;
   page.on("console", (message) => {
     if (message.type() !== "error" && message.type() !== "warning") return;
@@ -78,7 +81,7 @@ export async function picture(page) {
 }
 
 /** Waits until `test` holds for what is drawn and gives it back. */
-export async function drawn(page, what, test, timeoutMs = 15_000) {
+export async function drawn(page, what, test, timeoutMs = PATIENCE_MS) {
   const end = Date.now() + timeoutMs;
   let last;
   while (Date.now() < end) {
@@ -91,13 +94,61 @@ export async function drawn(page, what, test, timeoutMs = 15_000) {
   throw new Error(`${what}; last drawn: ${JSON.stringify(last)}`);
 }
 
+/** Lets the page draw: what events did to it is on the screen afterwards, however slow the machine is. */
+export async function frames(page, count = 2) {
+  await page.evaluate(
+    (left) =>
+      new Promise((resolve) => {
+        const step = () => (left-- > 0 ? requestAnimationFrame(step) : resolve());
+        step();
+      }),
+    count,
+  );
+}
+
+/** Moves the mouse there; what shows where it points is up to date when this returns. */
+export async function hover(page, x, y) {
+  await page.mouse.move(x, y);
+  await frames(page);
+}
+
+/** Stops the refreshing of a live page, so that boxes stay where they were found. */
+export async function pause(page) {
+  await page.getByRole("button", { name: "Live", exact: true }).click();
+  await page.getByRole("button", { name: "Paused" }).waitFor();
+}
+
+/** A digest of all that the server says of a range. */
+export function fingerprint(page, range) {
+  return page.evaluate(async (search) => {
+    const answer = await fetch(`/api/v1/flamegraph?query=cpu&${search}&max_nodes=0`);
+    const digest = await crypto.subtle.digest("SHA-256", await answer.arrayBuffer());
+    return `${answer.status} ${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  }, range);
+}
+
+const QUIET_MS = 4_000;
+
+/** Waits until late samples and names of a range have come: the server says one thing for a while. */
+export async function quiet(page, range, timeoutMs = 120_000) {
+  const end = Date.now() + timeoutMs;
+  let before = await fingerprint(page, range);
+  while (Date.now() < end) {
+    await page.waitForTimeout(QUIET_MS);
+    const now = await fingerprint(page, range);
+    if (now === before) return now;
+    before = now;
+  }
+  throw new Error(`the server's answer for ${range} never stands still`);
+}
+
 /** The pixels of the canvas, as one string. */
 export const pixels = (page) => graph(page).evaluate((canvas) => canvas.toDataURL());
 
 /** Rests until the same picture has stood for a while. */
 export async function still(page) {
   let before = "";
-  for (let i = 0; i < 40; i++) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
     const seen = await picture(page);
     const now = JSON.stringify(seen);
     if (now === before && seen.asking !== "true") return;
@@ -119,8 +170,7 @@ export async function findBox(page) {
     for (let part = 0.1; part < 1; part += 0.1) {
       const at = { x: bounds.x + bounds.width * part, y: bounds.y + row * 20 + 10 };
       if (at.y > bounds.y + bounds.height - 5) break;
-      await page.mouse.move(at.x, at.y);
-      await page.waitForTimeout(40);
+      await hover(page, at.x, at.y);
       const card = page.locator(".card");
       if ((await card.count()) === 0) continue;
       const share = Number.parseFloat((await card.locator("dd .share").first().innerText()).replace(/[<>]/g, ""));
@@ -135,8 +185,7 @@ export async function findLabel(page) {
   const bounds = await graph(page).boundingBox();
   for (let part = 0.03; part < 1; part += 0.04) {
     const at = { x: bounds.x + bounds.width * part, y: bounds.y + 30 };
-    await page.mouse.move(at.x, at.y);
-    await page.waitForTimeout(40);
+    await hover(page, at.x, at.y);
     const card = page.locator(".card");
     if ((await card.count()) === 0) continue;
     const found = /^service_name = (.+)$/.exec(await card.locator(".card-name").innerText());

@@ -7,10 +7,46 @@
 // `N passed, N failed` at the end; exit code 1 if any failed. Nothing is retried. Screenshots go to
 // web/e2e/shots/. What is drawn is read where assistive technology reads it: the summary and the
 // data attributes of the canvas; and from the canvas's own pixels.
-import { assert, base, check, drawn, equal, findBox, findLabel, finish, graph, groupMenu, marked, newPage, picture, pixels, SETTLED_MS, shoot, still, waitMs } from "./harness.mjs";
+import { assert, base, check, drawn, equal, findBox, findLabel, fingerprint, finish, frames, graph, groupMenu, hover, marked, newPage, pause, picture, pixels, quiet, SETTLED_MS, shoot, still, waitMs } from "./harness.mjs";
 
 const page = await newPage();
 let box;
+
+/** Zooms and searches at `start`, copies the link, opens it in a new page, and says what is not the same there. */
+async function linked(start, group, onLink) {
+  await page.goto(start);
+  await drawn(page, "no graph", (p) => Number(p.nodes) > 3 && Number(p.groups) > 0);
+  const spot = await findBox(page);
+  await page.mouse.click(spot.x, spot.y);
+  await drawn(page, "no zoom", (p) => p.zoom !== "");
+  await page.getByLabel("Search frames").fill("/[aeiou]/i");
+  await drawn(page, "no search", (p) => Number(p.matchedFrames) > 0);
+  await page.mouse.move(5, 5);
+  await page.evaluate(() => document.activeElement?.blur());
+  await still(page);
+  await page.getByRole("button", { name: "Copy link" }).click();
+  await page.getByText("Link copied.").waitFor();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  onLink(link);
+  const parameters = new URL(link).searchParams;
+  for (const time of ["from", "until"]) assert(/^\d+$/.test(parameters.get(time) ?? ""), `${time} is not absolute in ${link}`);
+  equal(parameters.get("graph"), group, "group in the link");
+  const mine = await picture(page);
+  const other = await newPage();
+  await other.goto(link);
+  await drawn(other, "the link draws nothing", (p) => p.zoom !== "" && Number(p.matchedFrames) > 0);
+  await still(other);
+  const theirs = await picture(other);
+  const facts = ["nodes", "groups", "total", "boxes", "picture", "zoom", "zoomDepth", "matchedFrames", "fromMs", "untilMs"];
+  const wrong = facts.filter((fact) => theirs[fact] !== mine[fact]).map((fact) => `${fact}: ${theirs[fact]} is not ${mine[fact]}`);
+  await frames(page);
+  await frames(other);
+  if ((await pixels(other)) !== (await pixels(page))) wrong.push("the pixels differ");
+  const share = (of) => of.locator("#search-result").innerText();
+  if ((await share(other)) !== (await share(page))) wrong.push(`matched share: ${await share(other)} is not ${await share(page)}`);
+  await other.context().close();
+  return wrong;
+}
 
 await check("the page opens and announces itself", async () => {
   const response = await page.goto(`${base}/`, { waitUntil: "domcontentloaded" });
@@ -48,7 +84,7 @@ if (alive) {
   await check("the legend stays inside the page and hides nothing", async () => {
     for (const width of [1360, 700, 360]) {
       await page.setViewportSize({ width, height: 860 });
-      await page.waitForTimeout(200);
+      await frames(page, 6);
       const { seen, all, more, right } = await page.locator(".timeline").evaluate((timeline) => {
         const items = [...timeline.querySelectorAll(".legend > li")];
         const seen = items.filter((item) => item.offsetTop === items[0].offsetTop);
@@ -62,6 +98,7 @@ if (alive) {
   });
 
   await check("the graph is grouped by service, in the chart's colours", async () => {
+    await pause(page);
     const seen = await drawn(page, "no groups", (p) => Number(p.groups) > 0);
     const label = await findLabel(page);
     const [colour, legend] = await Promise.all([
@@ -79,6 +116,7 @@ if (alive) {
       }, label.service),
     ]);
     if (legend !== "") equal(colour, legend, `colour of ${label.service}`);
+    await page.getByRole("button", { name: "Paused" }).click();
     return `${seen.groups} services; ${label.service}: ${label.share} %`;
   });
 
@@ -123,13 +161,12 @@ if (alive) {
       look();
     });
     const before = await picture(page);
-    await drawn(page, "the range did not move", (p) => Number(p.untilMs) > Number(before.untilMs), 40_000);
+    await drawn(page, "the range did not move", (p) => Number(p.untilMs) > Number(before.untilMs));
     equal(await page.evaluate(() => window.blanks), 0, "blank frames");
   });
 
   await check("pausing stops the refreshing", async () => {
-    await page.getByRole("button", { name: "Live", exact: true }).click();
-    await page.getByRole("button", { name: "Paused" }).waitFor();
+    await pause(page);
     const asked = [];
     const note = (request) => request.url().includes("/api/v1/flamegraph") && asked.push(request.url());
     page.on("request", note);
@@ -144,8 +181,7 @@ if (alive) {
     for (const word of ["Total", "Self", "Kind", "%"]) assert(card.includes(word), `no ${word} in the card: ${card}`);
     const before = await pixels(page);
     assert(await marked(page), "the box under the mouse is not marked");
-    await page.mouse.move(5, 5);
-    await page.waitForTimeout(100);
+    await hover(page, 5, 5);
     assert(!(await marked(page)), "a mark stays behind");
     assert((await pixels(page)) === before, "hovering redrew the picture itself");
     await page.mouse.move(box.x, box.y);
@@ -171,7 +207,9 @@ if (alive) {
     await drawn(page, "the caller is not zoomed", (p) => Number(p.zoomDepth) === depth - 1);
   });
 
-  await check("back and forward walk through the zooms", async () => {
+  await check("back and forward walk through the zooms, each to the very picture it left", async () => {
+    // Long enough for newer data: a page that is paused does not show them.
+    await page.waitForTimeout(6_000);
     await page.goBack();
     await drawn(page, "back did not zoom again", (p) => p.zoom === box.name);
     await page.goBack();
@@ -204,7 +242,7 @@ if (alive) {
     await field.fill("/(/");
     await page.getByText("Not a regular expression yet.").waitFor();
     await field.fill("/./");
-    await drawn(page, "/./ does not match every function, or labels too", (p) => Number(p.matchedFrames) === Number(p.nodes) - 1 - Number(p.groups));
+    await drawn(page, "/./ does not match every function, or labels too", (p) => Number(p.matchedFrames) === Number(p.nodes) - 1 - Number(p.groups) - Number(p.others));
     await field.fill("no such function anywhere");
     await page.locator("#search-result strong").filter({ hasText: /^(≥ )?0 %$/ }).waitFor();
     await page.keyboard.press("Escape");
@@ -264,38 +302,18 @@ if (alive) {
     const finalAtMs = Number((await picture(page)).untilMs) + SETTLED_MS;
     await page.waitForTimeout(Math.max(0, finalAtMs - Date.now()));
     const start = page.url();
+    const range = `from=${new URL(start).searchParams.get("from")}&until=${new URL(start).searchParams.get("until")}`;
     let link = "";
-    for (const group of [null, "host"]) {
-      await page.goto(`${start}${group === null ? "" : `&graph=${group}`}`);
-      await drawn(page, "no graph", (p) => Number(p.nodes) > 3 && Number(p.groups) > 0);
-      const spot = await findBox(page);
-      await page.mouse.click(spot.x, spot.y);
-      await drawn(page, "no zoom", (p) => p.zoom !== "");
-      await page.getByLabel("Search frames").fill("/[aeiou]/i");
-      await drawn(page, "no search", (p) => Number(p.matchedFrames) > 0);
-      await page.mouse.move(5, 5);
-      await page.evaluate(() => document.activeElement?.blur());
-      await still(page);
-      await page.getByRole("button", { name: "Copy link" }).click();
-      await page.getByText("Link copied.").waitFor();
-      link = await page.evaluate(() => navigator.clipboard.readText());
-      const parameters = new URL(link).searchParams;
-      for (const time of ["from", "until"]) assert(/^\d+$/.test(parameters.get(time) ?? ""), `${time} is not absolute in ${link}`);
-      equal(parameters.get("graph"), group, "group in the link");
-      const mine = await picture(page);
-      const other = await newPage();
-      await other.goto(link);
-      await drawn(other, "the link draws something else", (p) => p.picture === mine.picture);
-      await still(other);
-      const theirs = await picture(other);
-      for (const fact of ["nodes", "groups", "total", "boxes", "picture", "zoom", "zoomDepth", "matchedFrames", "fromMs", "untilMs"]) {
-        equal(theirs[fact], mine[fact], fact);
-      }
-      assert((await pixels(other)) === (await pixels(page)), "the pixels differ");
-      equal(await other.locator("#search-result").innerText(), await page.locator("#search-result").innerText(), "matched share");
-      await other.context().close();
+    let rounds = 0;
+    // Names come late, the later the busier the machine: what the server says must be one thing for both.
+    for (let before = "", after = "other"; before !== after; after = await fingerprint(page, range)) {
+      assert(rounds++ < 5, "the server's answer never stood still");
+      before = await quiet(page, range);
+      const wrong = [];
+      for (const group of [null, "host"]) wrong.push(...(await linked(`${start}${group === null ? "" : `&graph=${group}`}`, group, (made) => (link = made))));
+      if (wrong.length > 0 && (await fingerprint(page, range)) === before) throw new Error(wrong.join("; "));
     }
-    return `${link.length} characters`;
+    return `${link.length} characters, ${rounds} rounds`;
   });
 
   await check("a service narrows graph, timeline and selector", async () => {
@@ -306,15 +324,16 @@ if (alive) {
     const value = await menu.locator("option").nth(1).getAttribute("value");
     await menu.selectOption(value);
     await page.waitForFunction(() => (new URL(location.href).searchParams.get("query") ?? "").includes("service_name="));
-    const narrowed = await drawn(page, "the graph did not change", (p) => p.total !== whole.total && Number(p.total) > 0);
+    const narrowed = await drawn(page, "the graph did not change", (p) => p.total !== whole.total && Number(p.total) > 0 && p.groups === "0");
     assert((await page.getByLabel("Selector").inputValue()).includes(value.slice(1)), "the selector does not name the service");
-    equal(narrowed.groups, "0", "groups of one service");
     return `${value.slice(1)}: ${narrowed.nodes} frames`;
   });
 
   await check("a double click on a service's box shows only that service", async () => {
     await page.goto(`${base}/`);
-    const whole = await drawn(page, "no graph", (p) => Number(p.groups) > 0);
+    await drawn(page, "no graph", (p) => Number(p.groups) > 0);
+    await pause(page);
+    const whole = await picture(page);
     const label = await findLabel(page);
     await page.mouse.dblclick(label.x, label.y);
     const only = await drawn(page, "the graph is not narrowed", (p) => p.groups === "0" && p.zoom === "" && Number(p.total) > 0 && p.total !== whole.total);
@@ -341,7 +360,7 @@ if (alive) {
     await page.getByText("No samples in this range yet.").first().waitFor();
     await shoot(page, "empty-light");
     await page.getByRole("button", { name: "Look at the last 24 hours" }).click();
-    await drawn(page, "24 hours show nothing", (p) => Number(p.nodes) > 3, 30_000);
+    await drawn(page, "24 hours show nothing", (p) => Number(p.nodes) > 3);
   });
 
   await check("export offers pprof, collapsed and SVG of what is selected", async () => {
@@ -362,10 +381,12 @@ if (alive) {
 
   await check("the theme changes and stays after a reload", async () => {
     const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+    await pause(page);
+    await still(page);
     const before = await pixels(page);
     for (let i = 0; i < 3 && (await theme()) !== "dark"; i++) await page.getByRole("button", { name: /^Theme:/ }).click();
     equal(await theme(), "dark", "theme");
-    await drawn(page, "no graph", () => true);
+    // One turn changes page and picture: nothing is waited for.
     assert((await pixels(page)) !== before, "the canvas kept its colours");
     await page.reload();
     await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
@@ -383,7 +404,7 @@ if (alive) {
       equal(await other.evaluate(() => document.documentElement.dataset.theme), colorScheme, "theme");
       const { ratio, width, shown } = await graph(other).evaluate((c) => ({ ratio: devicePixelRatio, width: c.width, shown: c.clientWidth }));
       equal(width, Math.round(shown * ratio), "device pixels of the canvas");
-      await other.waitForTimeout(300);
+      await frames(other, 6);
       await shoot(other, `explore-${colorScheme}-2x`);
       await other.context().close();
     }
@@ -403,6 +424,7 @@ if (alive) {
       await phone.touchscreen.tap(bounds.x + 60, bounds.y + 30);
       const selected = (await drawn(phone, "a tap selects nothing", (p) => p.selected !== "")).selected;
       equal((await picture(phone)).zoom, "", "zoom after the first tap");
+      // Two taps that follow one another at once would be a double tap.
       await phone.waitForTimeout(400);
       const again = await graph(phone).boundingBox();
       await phone.touchscreen.tap(again.x + 60, again.y + 30);

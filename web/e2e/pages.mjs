@@ -2,7 +2,7 @@
 // server. Run and read like live.mjs, after it.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { assert, base, check, drawn, equal, findBox, finish, graph, newPage, picture, shoot, still, waitMs } from "./harness.mjs";
+import { assert, base, check, drawn, equal, findBox, finish, graph, hover, newPage, picture, quiet, shoot, still, waitMs } from "./harness.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -23,6 +23,7 @@ const page = await newPage();
 await page.goto(`${base}/`);
 await drawn(page, "no flame graph", (p) => Number(p.nodes) > 3, waitMs);
 const range = await fixed(page);
+await quiet(page, range);
 
 await check("Ctrl and wheel zoom at the pointer, a drag moves, and the link has it", async () => {
   await page.goto(`${base}/?${range}&graph=`);
@@ -32,14 +33,18 @@ await check("Ctrl and wheel zoom at the pointer, a drag moves, and the link has 
   await page.keyboard.down("Control");
   for (let i = 0; i < 6; i++) await page.mouse.wheel(0, -120);
   await page.keyboard.up("Control");
-  const closer = await drawn(page, "the wheel does not zoom", (p) => p.part !== "" && p.picture !== before.picture);
+  await drawn(page, "the wheel does not zoom", (p) => p.part !== "" && p.picture !== before.picture);
+  await still(page);
+  const closer = await picture(page);
   const [start, end] = closer.part.split("~").map(Number);
   assert(end - start < 0.5 && start < 0.3 && end > 0.3, `part ${closer.part}`);
   await page.mouse.move(bounds.x + 400, bounds.y + 50);
   await page.mouse.down();
   await page.mouse.move(bounds.x + 300, bounds.y + 50, { steps: 4 });
   await page.mouse.up();
-  const moved = await drawn(page, "a drag does not move", (p) => p.part !== closer.part);
+  await drawn(page, "a drag does not move", (p) => p.part !== closer.part);
+  await still(page);
+  const moved = await picture(page);
   equal(moved.zoom, "", "a drag is no click; zoom");
   const other = await newPage();
   await other.goto(page.url());
@@ -98,6 +103,10 @@ await check("a function has callers and callees that sum to it", async () => {
   equal(totals[0], totals[1], "total of callers and callees");
   assert(new URL(page.url()).searchParams.has("fn"), "no function in the link");
   await shoot(page, "sandwich-light");
+  // Lines sum to what the function did itself, or the page says that none is known.
+  const lines = page.locator(".lines");
+  await lines.waitFor();
+  assert(/^\d|line not known|No line is known/m.test((await lines.innerText()).split("\n").slice(1).join("\n")), `no lines: ${await lines.innerText()}`);
   await page.goBack();
   await rows.first().waitFor();
   return `${total} functions, first sums to ${totals[0]}`;
@@ -140,6 +149,46 @@ await check("two halves of the range are compared, swapped, side by side, and li
   return `${seen.nodes} boxes`;
 });
 
+await check("a short link keeps its data, shows the same picture, and leads back to the live data", async () => {
+  await page.goto(`${base}/?${range}&graph=`);
+  await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+  const box = await findBox(page);
+  await page.mouse.click(box.x, box.y);
+  await drawn(page, "no zoom", (p) => p.zoom !== "");
+  await page.mouse.move(5, 5);
+  await still(page);
+  const mine = await picture(page);
+  await page.getByRole("button", { name: "Share", exact: true }).click();
+  await page.getByRole("button", { name: "Make a short link" }).click();
+  const link = await page.getByLabel("Short link").inputValue();
+  assert(/\/l\/[0-9a-z]{13}$/.test(link), `${link} is no short link`);
+  await shoot(page, "short-link-light");
+  await page.keyboard.press("Escape");
+  const other = await newPage();
+  const asked = [];
+  other.on("request", (request) => request.url().includes("/api/") && asked.push(new URL(request.url()).pathname));
+  await other.goto(link);
+  await drawn(other, "the short link shows nothing", (p) => p.zoom !== "");
+  await still(other);
+  const theirs = await picture(other);
+  for (const fact of ["total", "zoom", "zoomDepth", "fromMs", "untilMs", "nodes", "picture"]) equal(theirs[fact], mine[fact], fact);
+  const strange = asked.filter((path) => !path.startsWith(`/api/v1/links/${link.split("/").at(-1)}`));
+  equal(strange.join(), "", "questions to other data");
+  equal(await other.getByRole("link", { name: "Fleet" }).count(), 0, "a link to the fleet, of which nothing is kept");
+  await shoot(other, "kept-light");
+  await other.keyboard.press("Escape");
+  await drawn(other, "Escape does not reset", (p) => p.zoom === "");
+  assert(new URL(other.url()).pathname.startsWith("/l/"), "a step leads away from the link");
+  await other.getByRole("link", { name: "Live data" }).click();
+  await drawn(other, "no live data", (p) => Number(p.nodes) > 3);
+  equal(new URL(other.url()).pathname, "/", "path of the live data");
+  other.expectedStatus = 404;
+  await other.goto(`${base}/l/0000000000000`);
+  await other.getByText("there is no link").waitFor();
+  await other.context().close();
+  return link;
+});
+
 await check("the fleet shows its agents", async () => {
   await page.goto(`${base}/?page=fleet`);
   const row = page.locator(".fleet tbody tr").first();
@@ -180,8 +229,7 @@ await check("a dropped file with hostile names is shown, executes nothing and ov
   assert(Number(seen.nodes) > 1000, `${seen.nodes} nodes of a stack of 1,000`);
   const bounds = await graph(page).boundingBox();
   for (let x = 0.05; x < 1; x += 0.1) {
-    await page.mouse.move(bounds.x + bounds.width * x, bounds.y + 30);
-    await page.waitForTimeout(30);
+    await hover(page, bounds.x + bounds.width * x, bounds.y + 30);
   }
   await shoot(page, "file-light");
   equal(alerts, 0, "alerts");
@@ -190,6 +238,23 @@ await check("a dropped file with hostile names is shown, executes nothing and ov
   await page.getByRole("button", { name: "Close file" }).click();
   await drawn(page, "the live graph is not back", (p) => p.total !== "150");
   return `${seen.nodes} nodes`;
+});
+
+await check("a dropped file is compared with what is selected", async () => {
+  await page.goto(`${base}/?${range}&graph=`);
+  const { total } = await drawn(page, "no graph", (p) => Number(p.nodes) > 3);
+  const collapsed = await page.evaluate(async (search) => (await fetch(`/api/v1/flamegraph?query=cpu&${search}&format=collapsed`)).text(), range);
+  // The same profile, with one thing more: larger than any name that still comes.
+  await drop(page, "before.collapsed", `${collapsed}added_by_hand;work ${total}\n`);
+  await drawn(page, "the file is not shown", (p) => Number(p.total) > 1.5 * Number(total));
+  await page.getByRole("button", { name: "Compare with the selection" }).click();
+  const rows = page.locator(".changes tbody tr");
+  await rows.first().waitFor();
+  assert((await rows.first().innerText()).startsWith("work"), `the first change is ${await rows.first().innerText()}`);
+  const seen = await drawn(page, "no comparison", (p) => Number(p.boxes) > 3);
+  await shoot(page, "file-compare-light");
+  await page.getByRole("button", { name: "Close file" }).click();
+  return `${seen.nodes} boxes`;
 });
 
 await check("a file that is none says what is wrong", async () => {
@@ -207,7 +272,7 @@ await check("a profile of one node, and a hundred thousand children of one paren
   await drawn(page, "one node is not shown", (p) => p.total === "1");
   const wide = Array.from({ length: 100_000 }, (_, i) => `main;child_${i} 1`).join("\n");
   await drop(page, "wide.collapsed", wide);
-  const seen = await drawn(page, "the wide one is not shown", (p) => p.total === "100000", 60_000);
+  const seen = await drawn(page, "the wide one is not shown", (p) => p.total === "100000");
   await page.getByRole("button", { name: "Close file" }).click();
   return `${seen.nodes} nodes, ${seen.boxes} boxes`;
 });
@@ -218,10 +283,10 @@ await check("a server that goes away and comes back is said so, and nothing old 
   await other.goto(`${base}/`);
   const before = await drawn(other, "no graph", (p) => Number(p.nodes) > 3);
   await other.route("**/api/v1/**", (route) => route.abort());
-  await other.locator(".status .warn", { hasText: "does not answer" }).waitFor({ timeout: 30_000 });
+  await other.locator(".status .warn", { hasText: "does not answer" }).waitFor();
   equal((await picture(other)).untilMs, before.untilMs, "range of the picture");
   await other.unroute("**/api/v1/**");
-  await drawn(other, "it does not go on", (p) => Number(p.untilMs) > Number(before.untilMs), 60_000);
+  await drawn(other, "it does not go on", (p) => Number(p.untilMs) > Number(before.untilMs));
   await other.context().close();
 });
 

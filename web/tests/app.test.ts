@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { formatDuration, formatNs, formatRate, formatShare, formatValue, perTime } from "../src/app/format.ts";
 import { chartData, marksOf, MAX_GROUPS, stacked } from "../src/app/series.ts";
-import type { Timeline } from "../src/state/index.ts";
+import { originFacts } from "../src/app/frame.ts";
+import { buildTree } from "../src/layout/index.ts";
+import type { Flamegraph, Timeline } from "../src/state/index.ts";
+import { profileOf } from "./profiles.ts";
 
 describe("numbers", () => {
   const times: [ns: number, text: string][] = [
@@ -147,5 +150,22 @@ describe("marks of a timeline", () => {
     expect(marksOf(null, [])).toEqual([]);
     expect(marksOf(timeline({}), [])).toEqual([]);
     expect(marksOf(timeline({ "1.4": [1, 1], "": [0, 1], "(other)": [0, 1], none: [0, 0] }), [])).toEqual([]);
+  });
+});
+
+describe("where a frame is from", () => {
+  const tree = buildTree(profileOf("f;g 3"));
+  const sampling = [{ source: "cpu-clock", frequency_hz: 19, hosts: 3 }];
+  const facts = (builds: NonNullable<Flamegraph["builds"]>, node = 1) => originFacts({ builds, sampling }, tree, node);
+
+  it("is its module's build, and how samples were taken", () => {
+    expect(facts([{ count: 1, ids: ["0a1b"] }])).toEqual([["Build", "0a1b"], ["Sampled", "by the CPU clock, 19 Hz"]]);
+    expect(facts([{ count: 3, ids: ["0123456789abcdef0123456789", "b", "c"] }])[0][1]).toBe("0123456789abcdef0123… or one of 2 others");
+  });
+
+  it("is not said of what is no function, nor where nothing is known", () => {
+    expect(facts([{ count: 1, ids: ["0a1b"] }], 0)).toEqual([]);
+    expect(facts([{ count: 0, ids: [] }])).toEqual([["Sampled", "by the CPU clock, 19 Hz"]]);
+    expect(originFacts({}, tree, 1)).toEqual([]);
   });
 });

@@ -59,6 +59,13 @@ describe("searchTree", () => {
     expect(labelNodes(tree)).toEqual([1]);
   });
 
+  it("takes no part of what was pruned for a match, so that a share is never too large", () => {
+    const columns = profileOf("f;a 3\nf;(other) 2\n(other) 5");
+    columns.names.forEach((name, i) => columns.nodes.name.forEach((of, node) => of === i && name === "(other)" && (columns.nodes.kind[node] = Kind.Other)));
+    const tree = buildTree(columns);
+    expect(searchTree(tree, (name) => name !== "f")).toMatchObject({ nodes: 1, weight: 3 });
+  });
+
   it("never matches the root", () => {
     const tree = buildTree(profileOf("f 3"));
     expect(searchTree(tree, () => true)).toMatchObject({ nodes: 1, weight: 3 });

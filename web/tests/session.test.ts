@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Api, ApiError, createApi, type Environment, type Flamegraph, type GraphOptions, Latest, LIVE_INTERVAL_MS, searchMode, type SearchAnswer, Session, withoutService } from "../src/state/index.ts";
+import { type Api, ApiError, createApi, type Environment, type Flamegraph, type GraphOptions, Latest, linkOf, LIVE_INTERVAL_MS, searchMode, type SearchAnswer, Session, withoutService } from "../src/state/index.ts";
 
 /** Promises that are settled by hand, in any order. */
 class Desk<T> {
@@ -97,7 +97,7 @@ function open(address = "") {
   const search = new Desk<SearchAnswer>();
   const now = <T>(value: T) => () => Promise.resolve(value);
   const rest = { rows: [], groups: [], unit: "nanoseconds", total: 0 } as never;
-  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), diff: now(rest), agents: now({ agents: [], broken: [], nameless: [] }), annotations: now([]), parse: now(rest) };
+  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), diff: now(rest), agents: now({ agents: [], broken: [], nameless: [] }), annotations: now([]), compareFile: now(rest), makeLink: now(rest), link: now(rest), exportAddress: () => "", parse: now(rest) };
   const session = new Session(api, page);
   session.start();
   return { page, desk, search, session };
@@ -255,6 +255,67 @@ describe("Session", () => {
 
 const prunedGraph = (total: number): Flamegraph => ({ total, nodes_before_pruning: 9, nodes: { parent: [0] } }) as unknown as Flamegraph;
 
+const rangedGraph = (total: number, untilMs: number): Flamegraph => ({ ...prunedGraph(total), from_ms: 1_000, until_ms: untilMs });
+
+describe("a paused page", () => {
+  const range = (question: { arguments: readonly unknown[] } | undefined) => question?.arguments[1];
+
+  it("stays at the moment it was paused, whatever is asked, and goes back without asking", async () => {
+    const { page, desk, session } = open();
+    desk.questions[0].answer(rangedGraph(1, 20_000));
+    await settled();
+    session.setPaused(true);
+    page.now += 60_000;
+    session.navigate({ zoom: [1] });
+    expect(range(desk.questions[1])).toEqual({ from: "1", until: "20" });
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: false, answer: { total: 1 } });
+    desk.questions[1].answer(rangedGraph(2, 20_000));
+    await settled();
+    expect(session.snapshot.flamegraph.answer?.total).toBe(2);
+    page.back();
+    expect(session.snapshot.view.zoom).toEqual([]);
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: false, loading: false, answer: { total: 1 } });
+    expect(desk.questions).toHaveLength(2);
+    session.setPaused(false);
+    expect(range(desk.questions[2])).toEqual({ from: "now-15m", until: "now" });
+    expect(session.snapshot.flamegraph).toMatchObject({ stale: false, loading: true });
+  });
+
+  it("does not move on for an answer that was on its way", async () => {
+    const { page, desk, session } = open();
+    desk.questions[0].answer(rangedGraph(1, 20_000));
+    await settled();
+    page.runTimers();
+    session.setPaused(true);
+    expect(desk.questions[1].signal.aborted).toBe(true);
+    desk.questions[1].answer(rangedGraph(2, 30_000));
+    await settled();
+    expect(session.snapshot.flamegraph).toMatchObject({ loading: false, answer: { total: 1 } });
+  });
+
+  it("that is paused before there is an answer rests with the first one", async () => {
+    const { desk, session } = open();
+    session.setPaused(true);
+    desk.questions[0].answer(rangedGraph(1, 20_000));
+    await settled();
+    session.navigate({ zoom: [1] });
+    expect(range(desk.questions[1])).toEqual({ from: "1", until: "20" });
+  });
+
+  it("asks anew for another range", async () => {
+    const { desk, session } = open();
+    desk.questions[0].answer(rangedGraph(1, 20_000));
+    await settled();
+    session.setPaused(true);
+    session.navigate({ from: "now-1h" });
+    expect(range(desk.questions[1])).toEqual({ from: "now-1h", until: "now" });
+    desk.questions[1].answer(rangedGraph(3, 90_000));
+    await settled();
+    session.navigate({ zoom: [1] });
+    expect(range(desk.questions[2])).toEqual({ from: "1", until: "90" });
+  });
+});
+
 describe("what a pruned picture leaves out", () => {
   const root = (question: { arguments: readonly unknown[] } | undefined) => (question?.arguments[2] as GraphOptions | undefined)?.root;
 
@@ -305,7 +366,7 @@ describe("searchMode", () => {
 });
 
 describe("createApi", () => {
-  const answering = (body: string, status = 200) => createApi((() => Promise.resolve(new Response(body, { status }))) as typeof fetch);
+  const answering = (body: string, status = 200) => createApi(null, (() => Promise.resolve(new Response(body, { status }))) as typeof fetch);
   const { signal } = new AbortController();
 
   it("carries the server's message and hint", async () => {
@@ -322,17 +383,35 @@ describe("createApi", () => {
   it("copes with errors that are no JSON, broken answers and silence", async () => {
     await expect(answering("<html>", 502).profileTypes(signal)).rejects.toMatchObject({ status: 502, passing: true });
     await expect(answering("{").profileTypes(signal)).rejects.toMatchObject({ code: "broken_answer", passing: true });
-    const silent = createApi((() => Promise.reject(new TypeError("refused"))) as typeof fetch);
+    const silent = createApi(null, (() => Promise.reject(new TypeError("refused"))) as typeof fetch);
     await expect(silent.profileTypes(signal)).rejects.toMatchObject({ status: 0, code: "unreachable" });
   });
 
   it("writes parameters so that they cannot become others", async () => {
     let asked = "";
-    const api = createApi(((url: string) => {
+    const api = createApi(null, ((url: string) => {
       asked = url;
       return Promise.resolve(new Response("{}"));
     }) as typeof fetch);
     await api.flamegraph('cpu{a="b&until=0"}', { from: "now-5m", until: "now" }, { maxNodes: 0, groupBy: "service_name", root: "" }, signal);
     expect(asked).toBe("/api/v1/flamegraph?query=cpu%7Ba%3D%22b%26until%3D0%22%7D&from=now-5m&until=now&max_nodes=0&group_by=service_name");
+  });
+
+  it("asks for the data of a short link below its address, and makes links at the store's", async () => {
+    const asked: string[] = [];
+    const api = createApi("0abc", ((url: string) => {
+      asked.push(url);
+      return Promise.resolve(new Response("{}"));
+    }) as typeof fetch);
+    await api.search("cpu", { from: "1", until: "2" }, "x", signal);
+    await api.makeLink("?a", [{ query: "cpu", from: "1", until: "2" }], signal);
+    asked.push(api.exportAddress("cpu", { from: "1", until: "2" }, "", "svg"));
+    expect(asked).toEqual(["/api/v1/links/0abc/search?query=cpu&from=1&until=2&q=x&mode=text&limit=1", "/api/v1/links", "/api/v1/links/0abc/flamegraph?query=cpu&from=1&until=2&format=svg"]);
+  });
+});
+
+describe("linkOf", () => {
+  it("finds the link in a path of the viewer", () => {
+    expect(["/", "/l/", "/l/abc", "/l/abc/", "/l/a/b", "/x/l/abc"].map(linkOf)).toEqual([null, null, "abc", "abc", null, null]);
   });
 });

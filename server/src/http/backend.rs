@@ -6,6 +6,7 @@ use crate::symbols::NamedParts;
 
 use super::agents::AgentEntry;
 use crate::annotations::Annotations;
+use crate::links::Links;
 
 /// Whether a metric only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Where annotations are kept; `None` where none are.
     fn annotations(&self) -> Option<Annotations> {
+        None
+    }
+
+    /// Where short links are kept; `None` where none are.
+    fn links(&self) -> Option<Links> {
         None
     }
 

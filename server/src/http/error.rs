@@ -62,9 +62,8 @@ impl ApiError {
         let path: String = path.chars().take(200).collect();
         let message = format!("there is no endpoint {path}");
         let hint = "the endpoints are profile-types, labels, labels/{name}/values, series, \
-                    flamegraph, timeline, top, search, sandwich, compare, annotations, agents, push, parse and \
-                    symbols/{build_id}, all \
-                    below /api/v1/";
+                    flamegraph, timeline, top, search, sandwich, compare, annotations, agents, push, parse, \
+                    links, links/{id}/{question} and symbols/{build_id}, all below /api/v1/";
         Self::new(StatusCode::NOT_FOUND, "unknown_endpoint", message, hint)
     }
 

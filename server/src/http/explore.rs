@@ -1,13 +1,20 @@
 //! Endpoints that the viewer explores with: search over a whole profile, sandwiches, comparisons.
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use stoker_analysis::call_tree;
+use stoker_formats::ReadOptions;
 
 use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
+use super::parse::{check_name, chosen};
+use super::push::LIMITS;
+use super::push::refusals::{bad_profile, unread};
 use super::run::{cached, json, run};
-use crate::query::{self, SearchFor};
+use crate::query::{self, FileSide, SearchFor, Side};
 
 /// Functions that a search lists unless asked otherwise.
 const SEARCH_ROWS: usize = 100;
@@ -81,4 +88,52 @@ pub(super) async fn compare(
         json(engine, &query::compare(engine, (&base, new), max_nodes, limit)?)
     })
     .await
+}
+
+/// A file beside a selection. Nothing of it is stored.
+pub(super) async fn compare_with_file(
+    State(app): State<Shared>,
+    RawQuery(raw): RawQuery,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let mut params = Params::read(raw.as_deref())?;
+    let query = params.required_query()?;
+    let file_name = params.text("name")?.unwrap_or_default();
+    let wanted = params.text("type")?;
+    let is_base = params.choice("file", &[("base", true), ("new", false)])?;
+    let max_nodes = params.number("max_nodes", COMPARE_NODES)?;
+    let limit = params.number("limit", COMPARE_ROWS)?;
+    params.finish()?;
+    check_name(&file_name)?;
+    let body = body.map_err(|rejection| unread(&rejection))?;
+    run(&app, "compare-file", query, move |engine, query| {
+        let file = file_side(&body, file_name, wanted.as_deref(), is_base)?;
+        json(engine, &query::compare_with_file(engine, query, file, max_nodes, limit)?)
+    })
+    .await
+}
+
+fn file_side(
+    body: &[u8],
+    file_name: String,
+    wanted: Option<&str>,
+    is_base: bool,
+) -> Result<FileSide, ApiError> {
+    let options =
+        ReadOptions { limits: LIMITS, file_name: file_name.clone(), ..ReadOptions::default() };
+    let imported = stoker_formats::read(body, &options).map_err(|error| bad_profile(&error))?;
+    let at = chosen(&imported, wanted)?;
+    let meta = &imported.profiles[at];
+    let from = meta.start.map_or(0, |start| start.0);
+    let until = if from == 0 { 0 } else { from.saturating_add(meta.duration_ns) };
+    let side = Side {
+        query: file_name,
+        from_ms: from / 1_000_000,
+        until_ms: until / 1_000_000,
+        unit: meta.unit().to_owned(),
+        total: meta.total(),
+        samples: meta.samples(),
+    };
+    let (profile, modules) = imported.into_profile(at);
+    Ok(FileSide { side, tree: call_tree(&profile, &modules), is_base })
 }

@@ -17,6 +17,7 @@ mod error;
 mod explore;
 mod export;
 mod gate;
+mod links;
 mod metrics;
 mod params;
 mod parse;
@@ -66,8 +67,8 @@ pub(crate) struct App {
     limits: Limits,
     slots: Arc<Semaphore>,
     answers: answers::Answers,
-    metrics: metrics::HttpMetrics,
     prices: Arc<Prices>,
+    metrics: Arc<metrics::HttpMetrics>,
 }
 
 type Shared = Arc<App>;
@@ -76,6 +77,12 @@ type Shared = Arc<App>;
 const PUSH: &str = "/api/v1/push";
 /// Where they are looked at without being stored.
 const PARSE: &str = "/api/v1/parse";
+
+/// Where two selections are compared, or a file and a selection.
+const COMPARE: &str = "/api/v1/compare";
+
+/// Where short links are made.
+const LINKS: &str = "/api/v1/links";
 
 /// Where debug information is taken.
 const SYMBOLS: &str = "/api/v1/symbols/{build_id}";
@@ -87,7 +94,7 @@ pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
         slots => slots,
     };
     let app = Arc::new(App {
-        metrics: metrics::HttpMetrics::new(Arc::clone(&backend)),
+        metrics: Arc::new(metrics::HttpMetrics::new(Arc::clone(&backend))),
         backend,
         allowed: config.allowed.clone(),
         limits: config.limits,
@@ -111,6 +118,34 @@ pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
 }
 
 fn routes() -> Router<Shared> {
+    questions()
+        .route("/api/v1/agents", get(agents::agents))
+        .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
+        .route(
+            "/api/v1/annotations",
+            post(annotations::add).layer(DefaultBodyLimit::max(annotations::MAX_BODY)),
+        )
+        .route(
+            LINKS,
+            get(links::list).post(links::make).layer(DefaultBodyLimit::max(links::MAX_BODY)),
+        )
+        .route(
+            COMPARE,
+            post(explore::compare_with_file).layer(DefaultBodyLimit::max(push::MAX_BODY)),
+        )
+        .route("/api/v1/links/{id}", get(links::about))
+        .route("/api/v1/links/{id}/{*question}", get(links::ask))
+        .route(PARSE, post(parse::parse).layer(DefaultBodyLimit::max(push::MAX_BODY)))
+        .route("/api/v1/symbols", get(symbols::list))
+        .route(SYMBOLS, post(symbols::push).layer(DefaultBodyLimit::disable()))
+        .route("/debug/pprof/profile", get(profile_self::profile))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+}
+
+/// What can be asked of rows, wherever they are: those of the store, and those of a link.
+fn questions() -> Router<Shared> {
     Router::new()
         .route("/api/v1/profile-types", get(api::profile_types))
         .route("/api/v1/labels", get(api::labels))
@@ -124,22 +159,8 @@ fn routes() -> Router<Shared> {
         .route("/api/v1/capacity/functions", get(capacity::functions))
         .route("/api/v1/search", get(explore::search))
         .route("/api/v1/sandwich", get(explore::sandwich))
-        .route("/api/v1/compare", get(explore::compare))
-        .route("/api/v1/agents", get(agents::agents))
-        .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
-        .route(
-            "/api/v1/annotations",
-            get(annotations::list)
-                .post(annotations::add)
-                .layer(DefaultBodyLimit::max(annotations::MAX_BODY)),
-        )
-        .route(PARSE, post(parse::parse).layer(DefaultBodyLimit::max(push::MAX_BODY)))
-        .route("/api/v1/symbols", get(symbols::list))
-        .route(SYMBOLS, post(symbols::push).layer(DefaultBodyLimit::disable()))
-        .route("/debug/pprof/profile", get(profile_self::profile))
-        .route("/metrics", get(metrics::metrics))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+        .route(COMPARE, get(explore::compare))
+        .route("/api/v1/annotations", get(annotations::list))
 }
 
 async fn healthz() -> &'static str {

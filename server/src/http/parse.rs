@@ -54,10 +54,7 @@ pub(super) async fn parse(
     let wanted = params.text("type")?;
     let max_nodes = params.number("max_nodes", MAX_NODES)?;
     params.finish()?;
-    if file_name.len() > MAX_NAME {
-        let message = format!("the name of the file has more than {MAX_NAME} bytes");
-        return Err(ApiError::parameter(message, "shorten it"));
-    }
+    check_name(&file_name)?;
     let body = body.map_err(|rejection| unread(&rejection))?;
     let turn = tokio::time::timeout(TURN, Arc::clone(&app.slots).acquire_owned());
     let Ok(Ok(turn)) = turn.await else { return Err(ApiError::busy()) };
@@ -75,8 +72,16 @@ pub(super) async fn parse(
     Ok(answer.into_response())
 }
 
+pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.len() <= MAX_NAME {
+        return Ok(());
+    }
+    let message = format!("the name of the file has more than {MAX_NAME} bytes");
+    Err(ApiError::parameter(message, "shorten it"))
+}
+
 /// Which of the file's profiles is meant.
-fn chosen(imported: &Imported, wanted: Option<&str>) -> Result<usize, ApiError> {
+pub(super) fn chosen(imported: &Imported, wanted: Option<&str>) -> Result<usize, ApiError> {
     let Some(wanted) = wanted else { return Ok(imported.default) };
     let is_wanted = |held: &ProfileType| held.to_string() == wanted || held.short() == wanted;
     let at = imported.profiles.iter().position(|profile| is_wanted(&profile.profile_type));

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use stoker_analysis::{TopBy, call_tree, merged, top};
-use stoker_dag::CallTree;
+use stoker_analysis::{TopBy, alike, call_tree, has_modules, merged, top};
+use stoker_dag::{CallTree, ProfileType};
 
 use super::error::QueryError;
 use super::flamegraph::{Columns, FlameColumns};
@@ -20,6 +20,8 @@ pub struct Side {
     pub from_ms: u64,
     /// End of the range.
     pub until_ms: u64,
+    /// What its values are in.
+    pub unit: String,
     /// The sum of all values.
     pub total: u64,
     /// How many samples.
@@ -27,11 +29,12 @@ pub struct Side {
 }
 
 impl Side {
-    fn of(query: &Query, folded: &Folded) -> Self {
+    fn of(query: &Query, folded: &Folded, unit: &str) -> Self {
         Self {
             query: query.selector.to_string(),
             from_ms: query.from_ms(),
             until_ms: query.until_ms(),
+            unit: unit.to_owned(),
             total: folded.profile.total(),
             samples: folded.profile.samples(),
         }
@@ -128,21 +131,69 @@ pub fn compare(
     }
     let [base, new] = &[base, new].map(|query| query.clone().widened(engine.parts));
     let (old, fresh) = (fold(engine, base, None)?, fold(engine, new, None)?);
-    let trees = [&old, &fresh].map(|folded| call_tree(&folded.profile, &folded.modules));
+    let [base_tree, new_tree] =
+        [&old, &fresh].map(|folded| call_tree(&folded.profile, &folded.modules));
     engine.progress.check()?;
-    let both = merged(&trees[0], &trees[1], max_nodes);
+    let unit = profile_type.unit();
+    let base = (Side::of(base, &old, unit), base_tree);
+    let new = (Side::of(new, &fresh, unit), new_tree);
+    Ok(compared(profile_type, base, new, (max_nodes, limit)))
+}
+
+/// What somebody has as a file, beside what is selected.
+#[derive(Debug)]
+pub struct FileSide {
+    /// What it is called, when it was taken and what it sums to.
+    pub side: Side,
+    /// Its stacks.
+    pub tree: CallTree,
+    /// Whether it is what the selection is compared with; otherwise the selection is the base.
+    pub is_base: bool,
+}
+
+/// As [`compare`], with a file as one side. What tools say differently of one function is taken off
+/// both sides, modules included where the file has none; units may differ.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_with_file(
+    engine: Engine<'_>,
+    query: &Query,
+    file: FileSide,
+    max_nodes: usize,
+    limit: usize,
+) -> Result<Comparison, QueryError> {
+    let profile_type = super::top::required_type(query)?;
+    let folded = fold(engine, query, None)?;
+    let selected = call_tree(&folded.profile, &folded.modules);
+    engine.progress.check()?;
+    let with_modules = has_modules(&file.tree);
+    let live = (Side::of(query, &folded, profile_type.unit()), alike(&selected, with_modules));
+    let other = (file.side, alike(&file.tree, with_modules));
+    engine.progress.check()?;
+    let (base, new) = if file.is_base { (other, live) } else { (live, other) };
+    Ok(compared(profile_type, base, new, (max_nodes, limit)))
+}
+
+fn compared(
+    profile_type: &ProfileType,
+    (base, base_tree): (Side, CallTree),
+    (new, new_tree): (Side, CallTree),
+    (max_nodes, limit): (usize, usize),
+) -> Comparison {
+    let both = merged(&base_tree, &new_tree, max_nodes);
     let Columns { names, modules, files, nodes } = Columns::of(&both.tree);
     let FlameColumns { parent, name, module, file, line, kind, inlined, .. } = nodes;
     let (base_self, base_total) = (both.base_self, both.base_total);
     let (new_self, new_total) = (both.new_self, both.new_total);
-    let mut functions = functions(&trees[0], &trees[1]);
+    let mut functions = functions(&base_tree, &new_tree);
     let functions_total = functions.len();
     functions.truncate(if limit == 0 { functions_total } else { limit });
-    Ok(Comparison {
+    Comparison {
         profile_type: profile_type.to_string(),
         unit: profile_type.unit().to_owned(),
-        base: Side::of(base, &old),
-        new: Side::of(new, &fresh),
+        base,
+        new,
         nodes_before_pruning: both.boxes_before_pruning,
         names,
         modules,
@@ -162,7 +213,7 @@ pub fn compare(
         },
         functions_total,
         functions,
-    })
+    }
 }
 
 fn functions(base: &CallTree, new: &CallTree) -> Vec<SidedFunction> {

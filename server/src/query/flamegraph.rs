@@ -1,13 +1,20 @@
 //! Flame graphs as columns. Names, modules and files are numbered in order of the boxes that first
 //! use them, so that equal data give equal bytes whatever the order of arrival.
 
-use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
-use stoker_dag::{BoxIx, CallTree, NameIx, prune, prune_around};
+use stoker_analysis::Naming;
+use stoker_dag::{BoxIx, BuildId, CallTree, Frame, KernelImage, NameIx, prune, prune_around};
 
 use super::Query;
 use super::error::QueryError;
 use super::fold::Folded;
+use super::sampling::Sampling;
+
+/// Builds of one module that an answer lists; with more it says how many there are.
+const MAX_BUILDS: usize = 4;
 
 /// A flame graph, as `docs/api.md` describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,8 +48,21 @@ pub struct FlameGraph {
     pub modules: Vec<String>,
     /// Source files; the first is empty.
     pub files: Vec<String>,
+    /// The builds of each module.
+    pub builds: Vec<Builds>,
+    /// How the samples were taken.
+    pub sampling: Vec<Sampling>,
     /// The boxes.
     pub nodes: FlameColumns,
+}
+
+/// The builds of one module that a selection has frames of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Builds {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them, in order.
+    pub ids: Vec<String>,
 }
 
 /// Boxes as parallel columns, parents before children.
@@ -139,6 +159,7 @@ pub fn flamegraph_around(
         focus => prune_around(&tree, max_nodes, focus),
     };
     let Columns { names, modules, files, nodes } = Columns::of(&pruned);
+    let builds = builds(folded, &modules);
     Ok(FlameGraph {
         query: query.selector.to_string(),
         profile_type: profile_type.to_string(),
@@ -154,8 +175,35 @@ pub fn flamegraph_around(
         names,
         modules,
         files,
+        builds,
+        sampling: folded.sampling.clone(),
         nodes,
     })
+}
+
+/// For each module the builds that it has in the profile.
+fn builds(folded: &Folded, modules: &[String]) -> Vec<Builds> {
+    let naming = Naming { definitions: &folded.profile.definitions, modules: &folded.modules };
+    let mut seen: FxHashSet<&BuildId> = FxHashSet::default();
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, frame) in folded.profile.frames.iter() {
+        let (Frame::Native { build_id, .. }
+        | Frame::Kernel { image: KernelImage::Build(build_id), .. }) = frame
+        else {
+            continue;
+        };
+        if seen.insert(build_id) {
+            let module = naming.module(frame).into_owned();
+            known.entry(module).or_default().insert(build_id.to_string());
+        }
+    }
+    let of_module = |module: &String| {
+        known.get(module).map_or_else(Builds::default, |ids| Builds {
+            count: ids.len(),
+            ids: ids.iter().take(MAX_BUILDS).cloned().collect(),
+        })
+    };
+    modules.iter().map(of_module).collect()
 }
 
 /// Texts in order of first use.

@@ -12,10 +12,11 @@ use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::gauge::Gauge;
+use super::sampling::{Hosts, Sampling};
 use super::scan::{ScanStats, Sink, scan};
 use super::selector::value_of;
 use super::{Engine, Query};
-use crate::store::{Level, Names, WindowRows};
+use crate::store::{Level, Names, WindowFacts, WindowRows};
 
 /// A folded profile with the names of its frames.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub struct Folded {
     /// Self and total value of functions whose stacks are no longer kept, by their node below the
     /// root; the self values are in the profile too.
     pub(super) functions: FxHashMap<NodeIx, (u128, u128)>,
+    /// How its samples were taken.
+    pub sampling: Vec<Sampling>,
 }
 
 /// Sums what `query` selects by stack. With `group_by` each stack stands below a frame for its value
@@ -47,8 +50,10 @@ pub fn fold(
     let mut sink = StackSink::new(group_by, engine.limits.max_nodes, gauge);
     let stats = scan(engine, query, &mut sink)?;
     sink.gauge.divide_profile(&mut sink.profile);
+    let sampling = sink.hosts.sampling();
     let mut folded = Folded::named(sink.profile, stats, engine);
     folded.functions = sink.functions;
+    folded.sampling = sampling;
     folded.warnings = engine.parts.missing(query.range);
     folded.warnings.extend(stats.levels.warning());
     engine.progress.check()?;
@@ -58,9 +63,7 @@ pub fn fold(
 impl Folded {
     /// A profile with all that is known of its frames.
     pub(super) fn named(profile: Profile, stats: ScanStats, engine: Engine<'_>) -> Self {
-        let (modules, warnings) = (ModuleMap::default(), Vec::new());
-        let functions = FxHashMap::default();
-        let mut folded = Self { profile, modules, stats, warnings, functions };
+        let mut folded = Self { profile, stats, ..Self::default() };
         engine.parts.names(&mut |names| folded.learn(names));
         folded.learn_late(engine);
         folded
@@ -118,6 +121,7 @@ pub(super) struct StackSink {
     is_by_function: bool,
     /// Of functions without stacks, self and total value.
     pub(super) functions: FxHashMap<NodeIx, (u128, u128)>,
+    hosts: Hosts,
 }
 
 impl StackSink {
@@ -133,6 +137,7 @@ impl StackSink {
             gauge,
             is_by_function: false,
             functions: FxHashMap::default(),
+            hosts: Hosts::default(),
         }
     }
 
@@ -250,6 +255,10 @@ impl Sink for StackSink {
             + frames.len() * BYTES_PER_FRAME
             + remap
             + size_of_val(self.frames.as_slice())
+    }
+
+    fn fact(&mut self, facts: &WindowFacts) {
+        self.hosts.see(facts);
     }
 
     fn check(&self) -> Result<(), QueryError> {

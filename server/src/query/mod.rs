@@ -9,6 +9,7 @@
 mod capacity;
 mod catalogue;
 mod compare;
+mod copy;
 pub mod diff;
 mod error;
 mod flamegraph;
@@ -20,6 +21,7 @@ mod limits;
 mod memory;
 mod parts;
 mod prices;
+mod sampling;
 mod sandwich;
 mod scan;
 mod search;
@@ -40,7 +42,10 @@ pub use capacity::{
 pub use catalogue::{
     Labels, ProfileTypes, SeriesList, Values, labels, profile_types, series, values,
 };
-pub use compare::{Comparison, Side, SidedColumns, SidedFunction, compare};
+pub use compare::{
+    Comparison, FileSide, Side, SidedColumns, SidedFunction, compare, compare_with_file,
+};
+pub use copy::{Copied, CopiedLevel, copy};
 pub use error::{ErrorKind, QueryError};
 pub use flamegraph::{Columns, FlameColumns, FlameGraph, flamegraph, flamegraph_around};
 pub use fold::{Folded, fold};
@@ -49,6 +54,7 @@ pub use limits::{CancelOnDrop, Limits, Progress};
 pub use memory::{MemoryPart, MemoryParts};
 pub use parts::{Parts, TenantParts};
 pub use prices::Prices;
+pub use sampling::Sampling;
 pub use sandwich::{SandwichAnswer, sandwich};
 pub use scan::ScanStats;
 pub use search::{SearchAnswer, SearchFor, search};

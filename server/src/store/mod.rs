@@ -11,6 +11,7 @@
 //!
 //! Not here yet: deletion by selector.
 
+mod alone;
 mod api;
 mod append;
 mod aside;
@@ -59,6 +60,7 @@ mod told;
 mod version;
 mod writer;
 
+pub use alone::{AloneContent, AloneRows, AloneSegments};
 pub use api::{
     Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId,
     TimeRange, WindowFacts, WindowRows,

@@ -9,7 +9,7 @@ use super::api::{TenantId, TimeRange};
 use super::handle::Store;
 use super::level::HOUR_NS;
 use super::messages::BlockEntry;
-use super::segment::BlockKind;
+use super::segment::{BlockKind, Segment};
 
 /// Rollups that a range touches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,11 +32,21 @@ impl Store {
     /// The rollups that have rows in a range; nothing where all of it is raw.
     #[must_use]
     pub fn rollups(&self, tenant: &TenantId, range: TimeRange) -> Option<Rollups> {
-        let tenant = self.shared().find(tenant)?;
+        let sealed = self.shared().find(tenant)?.parts().sealed;
+        Rollups::among(sealed.iter().map(|segment| &**segment), range)
+    }
+}
+
+impl Rollups {
+    /// As [`Store::rollups`], of some segments.
+    pub(super) fn among<'a>(
+        segments: impl Iterator<Item = &'a Segment>,
+        range: TimeRange,
+    ) -> Option<Self> {
         let hour = |at: u64| at / HOUR_NS * HOUR_NS;
         let (from, last) = (hour(range.from().0), hour(range.until().0.saturating_sub(1)));
         let (mut found, mut is_touched, mut ends_in_one) = (Rollups::default(), false, false);
-        for segment in tenant.parts().sealed {
+        for segment in segments {
             if segment.footer.level == 0 || segment.footer.rows == 0 {
                 continue;
             }

@@ -113,7 +113,8 @@ fn without_script(svg: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics() {
-    let memory = Memory { parts: parts(), ready: AtomicBool::new(false), annotations: None };
+    let memory =
+        Memory { parts: parts(), ready: AtomicBool::new(false), annotations: None, links: None };
     let api = Api::over(Arc::new(memory), Limits::default()).await;
     assert_eq!(api.get("/healthz").await.status(), 200);
     let waiting = api.get("/readyz").await;

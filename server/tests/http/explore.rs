@@ -45,6 +45,82 @@ async fn a_sandwich_has_callers_and_callees() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_has_its_lines_and_builds() {
+    let api = Api::start().await;
+    let found = api.json("/api/v1/sandwich?query=cpu&name=serve&module=api&").await;
+    let line = |line: u64, own: u64, total: u64| json!({"file": "src/serve.rs", "line": line, "self": own * PERIOD, "total": total * PERIOD});
+    // What was inlined into a line ends in the inlined function.
+    assert_eq!(found["lines"], json!([line(20, 0, 40), line(25, 0, 30)]));
+    assert_eq!(found["lines_total"], 2);
+    let build =
+        json!([{"build_id": "aa", "named_by": "debug_info", "addresses": 2, "total": 70 * PERIOD}]);
+    assert_eq!(found["builds"], build);
+    let inlined = api.json("/api/v1/sandwich?query=cpu&name=parse&module=api&").await;
+    assert_eq!(inlined["lines"][0]["line"], 3);
+    assert_eq!(inlined["lines"][0]["self"], 40 * PERIOD);
+    let unnamed = api.json("/api/v1/sandwich?query=cpu&name=0x4f2a1&module=build%20cc&").await;
+    assert_eq!(
+        (&unnamed["lines"][0]["file"], &unnamed["lines"][0]["line"]),
+        (&json!(""), &json!(0))
+    );
+    assert_eq!(unnamed["builds"][0]["named_by"], "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_says_which_builds_its_modules_have() {
+    let api = Api::start().await;
+    let graph = api.json("/api/v1/flamegraph?query=cpu&").await;
+    let modules = graph["modules"].as_array().unwrap();
+    let of = |module: &str| {
+        let at = modules.iter().position(|held| held == module).unwrap();
+        graph["builds"][at].clone()
+    };
+    assert_eq!(of("api"), json!({"count": 1, "ids": ["aa"]}));
+    assert_eq!(of("app.py"), json!({"count": 0, "ids": []}));
+    assert_eq!(graph["builds"].as_array().unwrap().len(), modules.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_compared_with_a_selection_and_not_stored() {
+    let api = Api::start().await;
+    let range = format!("from={START}&until={}", START + 30);
+    let ask = |more: &str| format!("/api/v1/compare?query=cpu&name=a.collapsed&{range}{more}");
+    // No modules and no kinds: names alone say what is what.
+    let body = "main;serve;memcpy 3\nmain;added 1\n";
+    let answer = api.post(&ask(""), body).await;
+    assert_eq!(answer.status(), 200);
+    let found: Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&found["base"]["query"], &found["base"]["total"]),
+        (&json!("a.collapsed"), &json!(4))
+    );
+    assert_eq!(found["new"]["total"], 140 * PERIOD);
+    assert_eq!(
+        (&found["base"]["unit"], &found["new"]["unit"]),
+        (&json!("count"), &json!("nanoseconds"))
+    );
+    let functions = found["functions"].as_array().unwrap();
+    let row = |name: &str| functions.iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(row("memcpy")["base_self"], 3);
+    assert_eq!(row("memcpy")["new_self"], 30 * PERIOD);
+    assert_eq!((&row("added")["base_self"], &row("added")["new_self"]), (&json!(1), &json!(0)));
+    let turned: Value = api.post(&ask("&file=new"), body).await.json().await.unwrap();
+    assert_eq!(turned["new"]["query"], "a.collapsed");
+    for (path, body, code) in [
+        (ask(""), "\u{1}\u{2}", "bad_profile"),
+        (ask("&file=both"), body, "bad_parameter"),
+        (ask("&type=cpu"), body, "bad_parameter"),
+        (format!("/api/v1/compare?{range}"), body, "bad_parameter"),
+    ] {
+        let refused = api.post(&path, body).await;
+        assert_eq!(refused.status(), 400, "{path}");
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"]["code"], code, "{path}");
+    }
+    let graph = api.json("/api/v1/flamegraph?query=cpu&").await;
+    assert_eq!(graph["total"], 140 * PERIOD);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subtree_is_shown_in_its_place_with_more_boxes() {
     let api = Api::start().await;
     let few = api.json("/api/v1/flamegraph?query=cpu&max_nodes=2&").await;

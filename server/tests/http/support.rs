@@ -11,6 +11,7 @@ use stoker_server::annotations::Annotations;
 use stoker_server::http::{
     AgentEntry, AllowedHosts, Backend, HttpConfig, Metric, MetricKind, NameCounts, router,
 };
+use stoker_server::links::Links;
 use stoker_server::query::{Limits, MemoryParts, Parts, Prices};
 use stoker_wire::BrokenStacks;
 
@@ -21,6 +22,7 @@ pub struct Memory {
     pub ready: AtomicBool,
     /// With the folder that they lie in.
     pub annotations: Option<(Annotations, tempfile::TempDir)>,
+    pub links: Option<Links>,
 }
 
 impl Backend for Memory {
@@ -30,6 +32,10 @@ impl Backend for Memory {
 
     fn annotations(&self) -> Option<Annotations> {
         self.annotations.as_ref().map(|(notes, _)| notes.clone())
+    }
+
+    fn links(&self) -> Option<Links> {
+        self.links.clone()
     }
 
     fn agents(&self) -> Vec<AgentEntry> {
@@ -80,8 +86,21 @@ impl Api {
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let annotations = Some((Annotations::open(dir.path()).unwrap(), dir));
-        let memory = Memory { parts: parts(), ready: AtomicBool::new(true), annotations };
+        let (ready, links) = (AtomicBool::new(true), None);
+        let memory = Memory { parts: parts(), ready, annotations, links };
         Self::over(Arc::new(memory), Limits::default()).await
+    }
+
+    /// A server over `parts` that keeps links.
+    pub async fn with_links(parts: MemoryParts, links: Links) -> Self {
+        let (ready, links) = (AtomicBool::new(true), Some(links));
+        let memory = Memory { parts, ready, annotations: None, links };
+        Self::over(Arc::new(memory), Limits::default()).await
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.post(format!("http://{}{path}", self.address)).body(body).send().await.unwrap()
     }
 
     /// Asks with the range of the fixture where `path` ends with `&`.

@@ -1,6 +1,6 @@
 /** The frame around the pages: header, keys that work everywhere, files, help. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { absoluteRange, type Page, type Session, type Snapshot, viewToSearch } from "../state/index.ts";
+import { type Page, type Session, shownRange } from "../state/index.ts";
 import { ComparePage } from "./compare-page.tsx";
 import { ExplorePage } from "./explore-page.tsx";
 import { useFiles } from "./file-drop.ts";
@@ -12,6 +12,7 @@ import { Header, toggleLive } from "./header.tsx";
 import { Help } from "./help.tsx";
 import { useKeys, useSearchText, useToast } from "./hooks.ts";
 import { SandwichPage } from "./sandwich-page.tsx";
+import { absoluteView } from "./share.tsx";
 import type { Shell } from "./shell.ts";
 import { nextChoice, useTheme } from "./theme.ts";
 import { copyText, useSnapshot } from "./use-session.ts";
@@ -31,8 +32,7 @@ export function App({ session }: { session: Session }) {
     void copyText(text).then((copied) => showToast(copied ? `${what} copied.` : `Copy this: ${text.slice(0, 400)}`));
   };
   const share = () => {
-    const range = shown ? absoluteRange(shown.fromMs, shown.untilMs) : {};
-    const link = `${location.origin}${location.pathname}${viewToSearch({ ...view, search: term, ...range })}`;
+    const link = `${location.origin}${location.pathname}${absoluteView(snapshot, shown, term)}`;
     void copyText(link).then((copied) => {
       const what = shown ? ` It shows ${formatRange(shown.fromMs, shown.untilMs)}.` : "";
       showToast(copied ? `Link copied.${what}` : `Copy this link: ${link}`);
@@ -64,7 +64,8 @@ export function App({ session }: { session: Session }) {
     "1": goTo("explore"),
     "2": goTo("functions"),
     "3": goTo("compare"),
-    "4": goTo("fleet"),
+    // A link has no agents.
+    "4": () => !session.link && goTo("fleet")(),
   });
   useEffect(() => {
     document.title = `${TITLES[view.page]}${view.page === "fleet" ? "" : view.query} · Stoker`;
@@ -133,10 +134,3 @@ const TITLES: Record<Page, string> = {
   compare: "Compare: ",
   fleet: "Fleet",
 };
-
-/** The range of the answer that the page rests on. */
-function shownRange({ view, flamegraph, sandwich, comparison, timeline }: Snapshot): PageProps["shown"] {
-  const side = comparison.answer?.new ?? null;
-  const answer = { explore: flamegraph.answer, functions: timeline.answer, sandwich: sandwich.answer, compare: side, fleet: null }[view.page];
-  return answer ? { fromMs: answer.from_ms, untilMs: answer.until_ms } : null;
-}

@@ -1,11 +1,30 @@
 /** What can be done with one frame. */
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { displayName, Kind, type Tree } from "../layout/index.ts";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { displayName, findPath, Kind, type Path, pathOf, type Tree } from "../layout/index.ts";
 
 export interface MenuPlace {
   readonly node: number;
   readonly x: number;
   readonly y: number;
+}
+
+/** A frame's menu: kept by path, because a live graph gets another tree while it is open. */
+export interface FrameMenu {
+  /** Null where no menu is open, or its frame is gone. */
+  readonly at: MenuPlace | null;
+  open(node: number, x: number, y: number): void;
+  close(): void;
+}
+
+export function useFrameMenu(tree: Tree | null): FrameMenu {
+  const [menu, setMenu] = useState<{ readonly path: Path; readonly place: { readonly x: number; readonly y: number } } | null>(null);
+  const close = useCallback(() => setMenu(null), []);
+  const found = menu && tree ? findPath(tree, menu.path) : null;
+  return {
+    at: menu && found?.complete ? { node: found.node, ...menu.place } : null,
+    open: (node, x, y) => tree && setMenu({ path: pathOf(tree, node), place: { x, y } }),
+    close,
+  };
 }
 
 export interface MenuItem {
@@ -33,7 +52,7 @@ export function ContextMenu({ title, place, items, onClose }: ContextMenuProps) 
     element.style.top = `${Math.max(6, Math.min(place.y, innerHeight - height - 6))}px`;
     before.current ??= document.activeElement;
     element.querySelector("button")?.focus();
-  }, [place]);
+  }, [place.x, place.y]);
   const close = () => {
     onClose();
     if (before.current instanceof HTMLElement) before.current.focus();

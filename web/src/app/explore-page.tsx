@@ -1,11 +1,11 @@
 /** Timeline, flame graph and functions of one selection. */
-import { useCallback, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Kind, type Path, pathOf, type Tree, widestMatches } from "../layout/index.ts";
 import { type Annotation, absoluteRange, formatSelector, graphGroup, isRelative, parseSelector, presetRange, standardGraphGroup, type Slot, type Snapshot, type Timeline } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
-import { ContextMenu, type MenuItem, type MenuPlace, stackText, titleOf } from "./context-menu.tsx";
+import { ContextMenu, type MenuItem, stackText, titleOf, useFrameMenu } from "./context-menu.tsx";
 import { FlameView } from "./flame-view.tsx";
-import { labelValue } from "./frame.ts";
+import { labelValue, originFacts } from "./frame.ts";
 import { FunctionTable } from "./function-table.tsx";
 import { narrowed } from "./header.tsx";
 import { useKeys } from "./hooks.ts";
@@ -13,9 +13,10 @@ import { useLabelColours } from "./label-colours.ts";
 import { ExportMenu } from "./export-menu.tsx";
 import { type Found, useProfile, useSearch, useZoom } from "./profile.ts";
 import { type ChartData, chartData, type Mark, marksOf } from "./series.ts";
+import { ShareTools } from "./share.tsx";
 import { EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
 import { seriesColours, TimelineView } from "./timeline-view.tsx";
-import { GraphGroup, GraphLook, PaneSwitch, SearchBox, ShareButton, ZoomNote } from "./toolbar.tsx";
+import { GraphGroup, GraphLook, PaneSwitch, SearchBox, ZoomNote } from "./toolbar.tsx";
 
 const MAX_MATCH_STEPS = 1_000;
 
@@ -24,13 +25,12 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
   const { view, flamegraph, timeline } = snapshot;
   const { term, setTerm } = search;
   const [selectedPath, setSelectedPath] = useState<Path | null>(null);
-  const [menu, setMenu] = useState<MenuPlace | null>(null);
-  const closeMenu = useCallback(() => setMenu(null), []);
 
   const answer = flamegraph.answer;
   const profile = useProfile(answer);
   const tree = profile.tree;
   const zoom = useZoom(tree, view.zoom);
+  const menu = useFrameMenu(tree);
   const pruned = answer !== null && tree !== null && answer.nodes_before_pruning > tree.count;
   const whole = pruned && !snapshot.search.stale && term === view.search ? snapshot.search.answer : null;
   const found = useSearch(tree, term, zoom.node, pruned, whole);
@@ -79,10 +79,12 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
     if (tree.kind[node] === Kind.Label) items.push({ text: "Filter: only this", run: () => openLabel(node) });
     else if (node !== 0 && tree.kind[node] !== Kind.Other) {
       items.push(
-        { text: "Callers and callees", run: () => shell.openSandwich({ name, module: tree.modules[tree.module[node]] }) },
+        { text: "Callers, callees, source lines", run: () => shell.openSandwich({ name, module: tree.modules[tree.module[node]] }) },
         { text: "Find this function everywhere", run: () => setTerm(`"${name}"`, "push") },
       );
     }
+    const build = tree.kind[node] === Kind.Label ? undefined : answer?.builds?.[tree.module[node]]?.ids;
+    if (build?.length === 1) items.push({ text: "Copy build id", run: () => shell.copy(build[0], "Build id") });
     items.push(
       { text: "Copy name", run: () => shell.copy(name, "Name") },
       { text: "Copy stack", run: () => shell.copy(stackText(tree, node), "Stack") },
@@ -141,8 +143,8 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
           onGroup={(label) => session.navigate({ graphBy: label === standardGraphGroup(view.query) ? null : label })}
         />
         <PaneSwitch pane={view.pane} onPane={(pane) => session.navigate({ pane })} />
-        <ShareButton onShare={onShare} />
-        {answer && <ExportMenu query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} groupBy={graphBy} />}
+        <ShareTools shell={shell} term={search.term} onShare={onShare} />
+        {answer && <ExportMenu api={session.api} query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} groupBy={graphBy} />}
       </div>
       <main class={`main ${flamegraph.stale && !blocking ? "stale" : ""}`} aria-busy={flamegraph.stale}>
         {blocking ? (
@@ -169,16 +171,17 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
                 zoom={zoom.node}
                 part={view.span}
                 flip={view.flip}
-                asking={flamegraph.loading}
+                asking={flamegraph.loading || snapshot.search.loading}
                 colourBy={graphBy === "" ? "module" : view.colouring}
                 matches={found.matches}
                 selectedPath={selectedPath}
                 theme={theme}
+                origin={(node) => originFacts(answer, tree, node)}
                 onZoom={zoomTo}
                 onSelect={select}
                 onOpenLabel={openLabel}
                 onPart={(span) => session.navigate({ span }, "replace")}
-                onMenu={(node, x, y) => setMenu({ node, x, y })}
+                onMenu={menu.open}
               />
             )}
             {view.pane !== "graph" && (
@@ -208,7 +211,7 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
           onAllNodes={(allNodes) => session.navigate({ allNodes })}
         />
       )}
-      {menu && tree && menu.node < tree.count && <ContextMenu title={titleOf(tree, menu.node)} place={menu} items={menuItems(menu.node)} onClose={closeMenu} />}
+      {menu.at && tree && <ContextMenu title={titleOf(tree, menu.at.node)} place={menu.at} items={menuItems(menu.at.node)} onClose={menu.close} />}
     </>
   );
 }

@@ -1,5 +1,5 @@
 /** Saving what is shown. */
-import { exportAddress, type ExportFormat, type Range } from "../state/index.ts";
+import type { Api, ExportFormat, Range } from "../state/index.ts";
 import { Popover } from "./parts.tsx";
 
 const FORMATS: readonly (readonly [format: ExportFormat, text: string, file: string])[] = [
@@ -11,14 +11,21 @@ const FORMATS: readonly (readonly [format: ExportFormat, text: string, file: str
   ["json", "Columns as JSON (.json)", "profile.json"],
 ];
 
-export function ExportMenu({ query, range, groupBy }: { query: string; range: Range; groupBy: string }) {
+interface ExportMenuProps {
+  readonly api: Api;
+  readonly query: string;
+  readonly range: Range;
+  readonly groupBy: string;
+}
+
+export function ExportMenu({ api, query, range, groupBy }: ExportMenuProps) {
   return (
     <Popover label="Export" icon="export" align="right" title="Save what is selected">
       {(close) => (
         <ul class="menu" onClick={close}>
           {FORMATS.map(([format, text, file]) => (
             <li key={format}>
-              <a href={exportAddress(query, range, groupBy, format)} download={file}>
+              <a href={api.exportAddress(query, range, groupBy, format)} download={file}>
                 {text}
               </a>
             </li>

@@ -7,6 +7,8 @@ const MAX_FILE_BYTES = 64 * 2 ** 20;
 
 export interface OpenFile {
   readonly name: string;
+  /** What was dropped, to be sent again where it is compared. */
+  readonly content: Blob;
   readonly answer: ParsedFile | null;
   readonly error: ApiError | null;
 }
@@ -28,13 +30,13 @@ export function useFiles(session: Session): Files {
     if (chosen.size > MAX_FILE_BYTES) {
       latest.current.cancel();
       const error = new ApiError(413, "too_large", `${name} has ${chosen.size} bytes, more than ${MAX_FILE_BYTES}.`, "Compress it, or take a shorter profile.");
-      setFile({ name, answer: null, error });
+      setFile({ name, content: chosen, answer: null, error });
       return;
     }
-    setFile({ name, answer: null, error: null });
+    setFile({ name, content: chosen, answer: null, error: null });
     latest.current.ask(
       (signal) => session.api.parse(name, chosen, signal),
-      (outcome) => setFile(outcome.ok ? { name, answer: outcome.value, error: null } : { name, answer: null, error: asError(outcome.error) }),
+      (outcome) => setFile({ name, content: chosen, ...(outcome.ok ? { answer: outcome.value, error: null } : { answer: null, error: asError(outcome.error) }) }),
     );
   };
   const close = () => {

@@ -1,10 +1,11 @@
 /** A file that somebody has, as a flame graph and a table. It is in no link and nowhere stored. */
-import { useCallback, useMemo, useState } from "preact/hooks";
-import { findPath, functionsOf, labelNodes, type Path, pathOf } from "../layout/index.ts";
+import { useMemo, useState } from "preact/hooks";
+import { findPath, functionsOf, labelNodes, type Path, pathOf, type Tree } from "../layout/index.ts";
 import type { SortKey, Top } from "../state/index.ts";
 import type { SearchProps } from "./app.tsx";
-import { ContextMenu, type MenuPlace, stackText, titleOf } from "./context-menu.tsx";
+import { ContextMenu, stackText, titleOf, useFrameMenu } from "./context-menu.tsx";
 import type { OpenFile } from "./file-drop.ts";
+import { FileComparison } from "./file-comparison.tsx";
 import { FlameView } from "./flame-view.tsx";
 import { formatCount, formatValue } from "./format.ts";
 import { FunctionTable } from "./function-table.tsx";
@@ -31,8 +32,7 @@ export function FilePage({ shell, file, search, onClose }: FilePageProps) {
   const [selected, setSelected] = useState<Path | null>(null);
   const [part, setPart] = useState<readonly [number, number] | null>(null);
   const [sort, setSort] = useState<SortKey>("self");
-  const [menu, setMenu] = useState<MenuPlace | null>(null);
-  const closeMenu = useCallback(() => setMenu(null), []);
+  const menu = useFrameMenu(tree);
   const zoom = tree ? findPath(tree, zoomPath).node : 0;
   const pruned = tree !== null && answer !== null && answer.nodes_before_pruning > tree.count;
   const found = useSearch(tree, search.term, zoom, pruned, null);
@@ -45,6 +45,9 @@ export function FilePage({ shell, file, search, onClose }: FilePageProps) {
   };
   useKeys({ Escape: reset });
   const failure = file.error ?? error;
+  const [compares, setCompares] = useState(false);
+  const { view } = shell.snapshot;
+  const canCompare = answer !== null && answer.total > 0 && view.page !== "fleet";
   return (
     <>
       <div class="toolbar file-bar">
@@ -62,6 +65,11 @@ export function FilePage({ shell, file, search, onClose }: FilePageProps) {
           </span>
         )}
         <span class="grow" />
+        {canCompare && (
+          <button type="button" aria-pressed={compares} title={`Compare the file with ${view.query}, ${view.from} to ${view.until}`} onClick={() => setCompares(!compares)}>
+            Compare with the selection
+          </button>
+        )}
         <SearchBox
           field={search.field}
           text={search.term}
@@ -72,61 +80,69 @@ export function FilePage({ shell, file, search, onClose }: FilePageProps) {
           onLeave={() => document.getElementById("flamegraph")?.focus()}
         />
       </div>
-      <main class="main">
-        {failure ? (
-          <ErrorState error={failure} onRetry={onClose} onUngroup={null} />
-        ) : !answer ? (
-          <Notice kind="loading" title="Reading…" />
-        ) : !tree || answer.total === 0 ? (
-          <Notice kind="empty" title="There are no samples in this file." />
-        ) : (
-          <>
-            <FlameView
-              tree={tree}
-              unit={answer.unit}
-              groupBy={labelNodes(tree).length > 0 ? "label" : ""}
-              labelColours={NO_COLOURS}
-              fromMs={answer.from_ms}
-              untilMs={answer.until_ms}
-              zoom={zoom}
-              part={part}
-              flip={shell.snapshot.view.flip}
-              matches={found.matches}
-              selectedPath={selected}
-              theme={shell.theme}
-              onZoom={(node) => {
-                setZoomPath(pathOf(tree, node));
-                setPart(null);
-              }}
-              onSelect={(node) => setSelected(node < 0 ? null : pathOf(tree, node))}
-              onPart={setPart}
-              onOpenLabel={() => undefined}
-              onMenu={(node, x, y) => setMenu({ node, x, y })}
-            />
-            <FunctionTable
-              slot={{ answer: top, stale: false, loading: false, error: null, answeredAtMs: 0 }}
-              sort={sort}
-              search={search.term}
-              matches={found.matcher}
-              theme={shell.theme}
-              kinds={kinds}
-              onSort={setSort}
-              onChoose={(term) => search.setTerm(term, "push")}
-            />
-          </>
-        )}
-      </main>
-      {menu && tree && menu.node < tree.count && (
+      {compares && canCompare ? (
+        <FileComparison shell={shell} name={file.name} file={file.content} search={search} />
+      ) : (
+        <main class="main">
+          {failure ? (
+            <ErrorState error={failure} onRetry={onClose} onUngroup={null} />
+          ) : !answer ? (
+            <Notice kind="loading" title="Reading…" />
+          ) : !tree || answer.total === 0 ? (
+            <Notice kind="empty" title="There are no samples in this file." />
+          ) : (
+            <>
+              <FlameView
+                tree={tree}
+                unit={answer.unit}
+                groupBy={labelNodes(tree).length > 0 ? "label" : ""}
+                labelColours={NO_COLOURS}
+                fromMs={answer.from_ms}
+                untilMs={answer.until_ms}
+                zoom={zoom}
+                part={part}
+                flip={shell.snapshot.view.flip}
+                matches={found.matches}
+                selectedPath={selected}
+                theme={shell.theme}
+                onZoom={(node) => {
+                  setZoomPath(pathOf(tree, node));
+                  setPart(null);
+                }}
+                onSelect={(node) => setSelected(node < 0 ? null : pathOf(tree, node))}
+                onPart={setPart}
+                onOpenLabel={() => undefined}
+                onMenu={menu.open}
+              />
+              <FunctionTable
+                slot={{ answer: top, stale: false, loading: false, error: null, answeredAtMs: 0 }}
+                sort={sort}
+                search={search.term}
+                matches={found.matcher}
+                theme={shell.theme}
+                kinds={kinds}
+                onSort={setSort}
+                onChoose={(term) => search.setTerm(term, "push")}
+              />
+            </>
+          )}
+        </main>
+      )}
+      {!compares && menu.at && tree && (
         <ContextMenu
-          title={titleOf(tree, menu.node)}
-          place={menu}
-          items={[
-            { text: "Copy name", run: () => shell.copy(tree.names[tree.name[menu.node]], "Name") },
-            { text: "Copy stack", run: () => shell.copy(stackText(tree, menu.node), "Stack") },
-          ]}
-          onClose={closeMenu}
+          title={titleOf(tree, menu.at.node)}
+          place={menu.at}
+          items={copies(shell, tree, menu.at.node)}
+          onClose={menu.close}
         />
       )}
     </>
   );
+}
+
+function copies(shell: Shell, tree: Tree, node: number) {
+  return [
+    { text: "Copy name", run: () => shell.copy(tree.names[tree.name[node]], "Name") },
+    { text: "Copy stack", run: () => shell.copy(stackText(tree, node), "Stack") },
+  ];
 }

@@ -115,6 +115,7 @@ export class FlameController {
     if (before && before.tree === input.tree && before.zoom !== input.zoom) this.#revealRow(input.tree.row[input.zoom]);
     if (before?.selected !== input.selected && input.selected >= 0) this.#revealRow(input.tree.row[input.selected]);
     if (before && onlySelectionDiffers(before, input)) this.#scheduleMarks();
+    else if (before && before.theme !== input.theme) this.#draw();
     else this.#schedule();
   }
 

@@ -30,6 +30,8 @@ interface FlameViewProps {
   readonly part?: readonly [number, number] | null;
   /** What else is to be said of a frame. */
   more?(node: number): FrameFacts["more"];
+  /** Where a frame's code and samples are from. */
+  origin?(node: number): FrameFacts["origin"];
   onPart?(part: readonly [number, number] | null): void;
   onMenu?(node: number, x: number, y: number): void;
   onZoom(node: number): void;
@@ -79,6 +81,7 @@ export function FlameView(props: FlameViewProps) {
     controller.current?.show({ tree, zoom, matches, selected, theme, labelColours, colourBy, change, flip, part });
   }, [tree, zoom, matches, selected, theme, labelColours, colourBy, change, flip, part]);
   const groups = useMemo(() => labelNodes(tree).length, [tree]);
+  const others = useMemo(() => tree.kind.reduce((count, kind) => count + (kind === Kind.Other ? 1 : 0), 0), [tree]);
 
   const openMenu = () => {
     const at = selected >= 0 ? selected : zoom;
@@ -113,6 +116,7 @@ export function FlameView(props: FlameViewProps) {
         aria-describedby={`${id}-summary`}
         data-nodes={tree.count}
         data-groups={groups}
+        data-others={others}
         data-total={tree.total[0]}
         data-boxes={drawn?.boxes ?? 0}
         data-labels={drawn?.labels ?? 0}
@@ -137,7 +141,7 @@ export function FlameView(props: FlameViewProps) {
       <p class="unseen" aria-live="polite">
         {selected >= 0 && frameSentence(frameFacts(tree, selected, zoom, unit, groupBy, props.more?.(selected)))}
       </p>
-      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit, groupBy, props.more?.(cardNode))} x={place.x} y={place.y} />}
+      {cardNode >= 0 && place && <FrameCard facts={frameFacts(tree, cardNode, zoom, unit, groupBy, props.more?.(cardNode), props.origin?.(cardNode))} x={place.x} y={place.y} />}
     </div>
   );
 }

@@ -23,7 +23,7 @@ export function formatNs(ns: number): string {
   return `${evenDigits(ns / 3600e9)} h`;
 }
 
-function formatBytes(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = bytes;
   let unit = 0;
@@ -94,7 +94,7 @@ export function formatRange(fromMs: number, untilMs: number): string {
   return `${formatDay(fromMs)} ${formatClock(fromMs)} – ${until}`;
 }
 
-function formatDay(ms: number): string {
+export function formatDay(ms: number): string {
   return new Date(ms).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
 }
 

@@ -65,6 +65,14 @@ export function FrameCard({ facts, x, y }: { facts: FrameFacts; x: number; y: nu
             </dd>
           </>
         )}
+        {facts.origin.map(([term, text]) => (
+          <>
+            <dt>{term}</dt>
+            <dd>
+              <bdi>{text}</bdi>
+            </dd>
+          </>
+        ))}
       </dl>
       {facts.isOther && <p class="muted">A click shows what it is the sum of.</p>}
       {facts.isLabel && <p class="muted">A click zooms, a double click shows only this.</p>}

@@ -1,5 +1,6 @@
 /** What can be said about one frame, for the hover card and for the summary that is read aloud. */
 import { displayName, Kind, type Tree } from "../layout/index.ts";
+import type { Flamegraph } from "../state/index.ts";
 import { formatShare, formatValue } from "./format.ts";
 
 export interface FrameFacts {
@@ -17,6 +18,8 @@ export interface FrameFacts {
   readonly isOther: boolean;
   /** What else there is to say, as terms and texts. */
   readonly more: readonly (readonly [term: string, text: string])[];
+  /** Build and sampling, where the server says. */
+  readonly origin: readonly (readonly [term: string, text: string])[];
   /** True for the box of a label's value, whose name is then `label = value`. */
   readonly isLabel: boolean;
 }
@@ -34,7 +37,7 @@ const KIND_WORDS: Record<number, string> = {
 const MAX_CARD_CHARS = 1_000;
 
 /** `groupBy`: the label whose values the label boxes stand for. */
-export function frameFacts(tree: Tree, node: number, zoom: number, unit: string, groupBy: string, more: FrameFacts["more"] = []): FrameFacts {
+export function frameFacts(tree: Tree, node: number, zoom: number, unit: string, groupBy: string, more: FrameFacts["more"] = [], origin: FrameFacts["origin"] = []): FrameFacts {
   const whole = tree.total[0];
   const file = tree.files[tree.file[node]];
   const line = tree.line[node];
@@ -55,6 +58,7 @@ export function frameFacts(tree: Tree, node: number, zoom: number, unit: string,
     inlined: tree.inlined[node] !== 0,
     isOther: tree.kind[node] === Kind.Other,
     more,
+    origin,
     isLabel,
   };
 }
@@ -62,6 +66,32 @@ export function frameFacts(tree: Tree, node: number, zoom: number, unit: string,
 /** The value that a label box stands for; empty for samples without the label. */
 export function labelValue(name: string, groupBy: string): string {
   return name === `(no ${groupBy})` ? "" : name;
+}
+
+const SOURCE_WORDS: Record<string, string> = {
+  "cpu-clock": "by the CPU clock",
+  cycles: "by cycle counter",
+  push: "in a pushed file",
+};
+
+const BUILD_CHARS = 20;
+
+/** The build that a frame's module has, and how its samples were taken; nothing for what is no function. */
+export function originFacts(answer: Pick<Flamegraph, "builds" | "sampling">, tree: Tree, node: number): FrameFacts["origin"] {
+  const kind = tree.kind[node];
+  if (kind !== Kind.Native && kind !== Kind.Kernel && kind !== Kind.Managed) return [];
+  const facts: (readonly [string, string])[] = [];
+  const build = answer.builds?.[tree.module[node]];
+  if (build && build.count > 0) {
+    const others = build.count > 1 ? ` or one of ${build.count - 1} others` : "";
+    facts.push(["Build", `${build.ids[0].slice(0, BUILD_CHARS)}${build.ids[0].length > BUILD_CHARS ? "…" : ""}${others}`]);
+  }
+  const [most, ...others] = answer.sampling ?? [];
+  if (most && most.source !== "") {
+    const often = most.frequency_hz > 0 ? `, ${most.frequency_hz} Hz` : "";
+    facts.push(["Sampled", `${SOURCE_WORDS[most.source] ?? displayName(most.source, 40)}${often}${others.length > 0 ? " and otherwise" : ""}`]);
+  }
+  return facts;
 }
 
 /** One sentence for those who hear the page. */

@@ -7,9 +7,10 @@ import { useChart, useMarks } from "./explore-page.tsx";
 import { formatCount, formatShare } from "./format.ts";
 import { FunctionTable } from "./function-table.tsx";
 import { useKeys } from "./hooks.ts";
+import { ShareTools } from "./share.tsx";
 import { EmptyState, ErrorState, Notice } from "./states.tsx";
 import { TimelineView } from "./timeline-view.tsx";
-import { SearchBox, ShareButton } from "./toolbar.tsx";
+import { SearchBox } from "./toolbar.tsx";
 
 const NO_KINDS: ReadonlyMap<string, number> = new Map();
 
@@ -56,7 +57,7 @@ export function FunctionsPage({ shell, search, onShare }: PageProps) {
         />
         <span class="grow" />
         {top.answer && <span class="muted">{formatCount(top.answer.rows.length)} functions</span>}
-        <ShareButton onShare={onShare} />
+        <ShareTools shell={shell} term={search.term} onShare={onShare} />
       </div>
       <main class="main pane-table" aria-busy={top.stale}>
         {blocking ? (

@@ -1,6 +1,7 @@
 /** The line at the top: pages, what is looked at, and what belongs to the reader. */
-import { formatSelector, isRelative, type Page, parseSelector, presetRange, type Range, type Session, type Snapshot, viewToSearch, widened, withValue } from "../state/index.ts";
+import { formatSelector, isRelative, type MadeLink, type Page, parseSelector, presetRange, type Range, type Session, type Snapshot, type View, viewToSearch, widened, withValue } from "../state/index.ts";
 import { LiveButton, QueryInput, RangeControls, Selection } from "./controls.tsx";
+import { formatCount, formatDay } from "./format.ts";
 import { Icon } from "./parts.tsx";
 import type { ThemeChoice } from "./theme.ts";
 
@@ -43,7 +44,7 @@ export function Header({ session, snapshot, shown, choice, onTheme, onHelp, onLi
             onRange={(range: Range) => session.navigate(range)}
             onWiden={() => shown && session.navigate(widened(shown.fromMs, shown.untilMs, Date.now()))}
           />
-          <LiveButton relative={isRelative(view)} paused={snapshot.paused} failing={main.error !== null} onToggle={onLive} onGoLive={onLive} />
+          {session.link ? <KeptNote link={session.link} view={view} /> : <LiveButton relative={isRelative(view)} paused={snapshot.paused} failing={main.error !== null} onToggle={onLive} onGoLive={onLive} />}
         </>
       )}
       <span class="corner">
@@ -65,10 +66,10 @@ function Pages({ session, snapshot }: { session: Session; snapshot: Snapshot }) 
   const { view } = snapshot;
   return (
     <nav class="pages" aria-label="Pages">
-      {PAGE_NAMES.map(([page, text]) => (
+      {PAGE_NAMES.filter(([page]) => !session.link || page !== "fleet").map(([page, text]) => (
         <a
           key={page}
-          href={viewToSearch({ ...view, page }) || "/"}
+          href={viewToSearch({ ...view, page }) || location.pathname}
           aria-current={page === view.page || (page === "functions" && view.page === "sandwich") ? "page" : undefined}
           onClick={(event) => {
             if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
@@ -80,6 +81,18 @@ function Pages({ session, snapshot }: { session: Session; snapshot: Snapshot }) 
         </a>
       ))}
     </nav>
+  );
+}
+
+/** Says that a short link's own data are shown, and leads to those that there are now. */
+function KeptNote({ link, view }: { link: MadeLink; view: View }) {
+  return (
+    <span class="kept">
+      <span title={`Copied for this link on ${new Date(link.created_ms).toLocaleString("en-GB")}; ${formatCount(link.samples)} samples`}>Kept since {formatDay(link.created_ms)}</span>
+      <a href={viewToSearch(view) || "/"} title="The same view of what the server has now">
+        Live data
+      </a>
+    </span>
   );
 }
 

@@ -16,6 +16,15 @@ export function useSearchText(search: string, write: WriteSearch): [string, Writ
     if (search !== written.current) setText(search);
     written.current = search;
   }, [search]);
+  useEffect(() => {
+    // What was typed a moment ago belongs to the page one has left, not to the one one came to.
+    const onBackOrForward = () => {
+      window.clearTimeout(timer.current);
+      setText(written.current);
+    };
+    window.addEventListener("popstate", onBackOrForward);
+    return () => window.removeEventListener("popstate", onBackOrForward);
+  }, []);
   const change: WriteSearch = (next, how) => {
     setText(next);
     window.clearTimeout(timer.current);

@@ -1,15 +1,17 @@
 /** One function in the middle: what calls it above, what it calls below, over all its positions. */
-import { useCallback, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { buildTree, displayName, findPath, Kind, parseTerm, type Path, pathOf, searchTree, type Tree } from "../layout/index.ts";
 import type { Columns, Sandwich } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
-import { ContextMenu, type MenuPlace, stackText, titleOf } from "./context-menu.tsx";
+import { ContextMenu, stackText, titleOf, useFrameMenu } from "./context-menu.tsx";
 import { FlameView } from "./flame-view.tsx";
 import { formatShare, formatValue } from "./format.ts";
 import { useKeys } from "./hooks.ts";
 import { Icon, Name } from "./parts.tsx";
+import { SourceLines } from "./source-lines.tsx";
+import { ShareTools } from "./share.tsx";
 import { ErrorState, Notice } from "./states.tsx";
-import { SearchBox, ShareButton } from "./toolbar.tsx";
+import { SearchBox } from "./toolbar.tsx";
 
 const NO_COLOURS = new Map<string, never>();
 
@@ -40,14 +42,14 @@ export function SandwichPage({ shell, search, onShare }: PageProps) {
           onText={(text) => search.setTerm(text, "replace")}
           onLeave={() => document.getElementById("callees")?.focus()}
         />
-        <ShareButton onShare={onShare} />
+        <ShareTools shell={shell} term={search.term} onShare={onShare} />
       </div>
       <main class={`main sandwich ${sandwich.stale && !blocking ? "stale" : ""}`} aria-busy={sandwich.stale}>
         {blocking ? (
           <ErrorState error={blocking} onRetry={() => session.refresh()} onUngroup={null} />
         ) : !view.focus ? (
           <Notice kind="empty" title="No function is chosen.">
-            <p>Choose one on the Functions page, or "Callers and callees" in the menu of a frame.</p>
+            <p>Choose one on the Functions page, or "Callers, callees, source lines" in the menu of a frame.</p>
           </Notice>
         ) : !answer ? (
           <Notice kind="loading" title="Loading…" />
@@ -59,8 +61,11 @@ export function SandwichPage({ shell, search, onShare }: PageProps) {
           </Notice>
         ) : (
           <>
-            <Half key="callers" id="callers" title="Callers" columns={answer.callers} answer={answer} flip shell={shell} term={search.term} resets={resets} />
-            <Half key="callees" id="callees" title="Callees" columns={answer.callees} answer={answer} flip={false} shell={shell} term={search.term} resets={resets} />
+            <div class="halves">
+              <Half key="callers" id="callers" title="Callers" columns={answer.callers} answer={answer} flip shell={shell} term={search.term} resets={resets} />
+              <Half key="callees" id="callees" title="Callees" columns={answer.callees} answer={answer} flip={false} shell={shell} term={search.term} resets={resets} />
+            </div>
+            <SourceLines answer={answer} />
           </>
         )}
       </main>
@@ -100,8 +105,7 @@ function Half({ id, title, columns, answer, flip, shell, term, resets }: HalfPro
   const tree = useMemo(() => buildTree(columns), [columns]);
   const [place, setPlace] = useState<{ zoom: Path; selected: Path | null; part: readonly [number, number] | null; resets: number }>({ zoom: [], selected: null, part: null, resets });
   const current = place.resets === resets ? place : { zoom: [], selected: null, part: null, resets };
-  const [menu, setMenu] = useState<MenuPlace | null>(null);
-  const closeMenu = useCallback(() => setMenu(null), []);
+  const menu = useFrameMenu(tree);
   const found = findPath(tree, current.zoom).node;
   const zoom = tree.total[found] > 0 ? found : 0;
   const matches = useMemo(() => {
@@ -136,11 +140,9 @@ function Half({ id, title, columns, answer, flip, shell, term, resets }: HalfPro
         onSelect={(node) => setPlace({ ...current, selected: node < 0 ? null : pathOf(tree, node) })}
         onPart={(part) => setPlace({ ...current, part })}
         onOpenLabel={() => undefined}
-        onMenu={(node, x, y) => setMenu({ node, x, y })}
+        onMenu={menu.open}
       />
-      {menu && menu.node < tree.count && (
-        <ContextMenu title={titleOf(tree, menu.node)} place={menu} items={items(tree, menu.node, shell, open, flip)} onClose={closeMenu} />
-      )}
+      {menu.at && <ContextMenu title={titleOf(tree, menu.at.node)} place={menu.at} items={items(tree, menu.at.node, shell, open, flip)} onClose={menu.close} />}
     </section>
   );
 }
@@ -153,5 +155,5 @@ function items(tree: Tree, node: number, shell: PageProps["shell"], open: (node:
     { text: "Copy stack", run: () => shell.copy(flip ? stack.split("\n").toReversed().join("\n") : stack, "Stack") },
   ];
   const isFunction = node !== 0 && tree.kind[node] !== Kind.Other;
-  return isFunction ? [{ text: "Callers and callees", run: () => open(node) }, ...copies] : copies;
+  return isFunction ? [{ text: "Callers, callees, source lines", run: () => open(node) }, ...copies] : copies;
 }

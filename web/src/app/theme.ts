@@ -1,5 +1,5 @@
 /** Dark, light, or as the system says. Kept in the browser, not in links: it belongs to the reader. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Theme } from "../render/index.ts";
 
 export type ThemeChoice = "system" | Theme;
@@ -15,7 +15,8 @@ export function useTheme(): { choice: ThemeChoice; theme: Theme; setChoice(choic
   const [choice, setChoice] = useState<ThemeChoice>(readChoice);
   const systemIsDark = useMedia("(prefers-color-scheme: dark)");
   const theme: Theme = choice === "system" ? (systemIsDark ? "dark" : "light") : choice;
-  useEffect(() => {
+  // With the canvases, which redraw in the same turn: no frame shows both themes.
+  useLayoutEffect(() => {
     document.documentElement.dataset.theme = theme;
     writeChoice(choice);
   }, [theme, choice]);

@@ -61,10 +61,10 @@ export function searchTree(tree: Tree, matches: Matcher): Matches {
   const before = new Int32Array(tree.count + 1);
   const covered = new Uint8Array(tree.count);
   let weight = 0;
-  // The root and the boxes of labels are summaries and no functions: they never match, or `all` and
-  // the name of a service would match everything below.
+  // The root, the boxes of labels and the sums of what was pruned are no functions: they never match,
+  // or `all`, the name of a service and `(other)` would bring in what does not match.
   for (let i = 1; i < tree.count; i++) {
-    own[i] = tree.kind[i] === Kind.Label ? 0 : nameMatches[tree.name[i]];
+    own[i] = tree.kind[i] === Kind.Label || tree.kind[i] === Kind.Other ? 0 : nameMatches[tree.name[i]];
     before[i + 1] = before[i] + own[i];
     const above = covered[tree.parent[i]];
     covered[i] = above | own[i];

@@ -24,6 +24,9 @@ export interface Flamegraph {
   readonly names: readonly string[];
   readonly modules: readonly string[];
   readonly files: readonly string[];
+  /** By module. A file that was dropped has none. */
+  readonly builds?: readonly { readonly count: number; readonly ids: readonly string[] }[];
+  readonly sampling?: readonly { readonly source: string; readonly frequency_hz: number; readonly hosts: number }[];
   readonly nodes: {
     readonly parent: readonly number[];
     readonly name: readonly number[];
@@ -89,6 +92,25 @@ export interface Sandwich {
   readonly total: number;
   readonly callers: Columns & { readonly nodes_before_pruning: number };
   readonly callees: Columns & { readonly nodes_before_pruning: number };
+  readonly lines_total: number;
+  readonly lines: readonly SourceLine[];
+  readonly builds: readonly FunctionBuild[];
+}
+
+/** What one source line of a function costs. */
+export interface SourceLine {
+  readonly file: string;
+  readonly line: number;
+  readonly self: number;
+  readonly total: number;
+}
+
+/** A build that has a function, and what its name there is from. */
+export interface FunctionBuild {
+  readonly build_id: string;
+  readonly named_by: string;
+  readonly addresses: number;
+  readonly total: number;
 }
 
 /** One side of a comparison. */
@@ -96,6 +118,7 @@ export interface Side {
   readonly query: string;
   readonly from_ms: number;
   readonly until_ms: number;
+  readonly unit: string;
   readonly total: number;
   readonly samples: number;
 }
@@ -208,6 +231,22 @@ export interface Range {
   readonly until: string;
 }
 
+/** What a short link is to keep. */
+export interface LinkSelection extends Range {
+  readonly query: string;
+}
+
+export interface MadeLink {
+  readonly id: string;
+  /** Where the viewer opens it. */
+  readonly path: string;
+  /** The view that it shows, as in an address. */
+  readonly view: string;
+  readonly created_ms: number;
+  readonly bytes: number;
+  readonly samples: number;
+}
+
 export type ExportFormat = "collapsed" | "pprof" | "svg" | "speedscope" | "html" | "json";
 
 /** Why a call failed. `status` 0: the server did not answer at all. */
@@ -251,14 +290,28 @@ export interface Api {
   diff(query: string, range: Range, base: Range & { readonly query: string }, signal: AbortSignal): Promise<Significance>;
   annotations(range: Range, signal: AbortSignal): Promise<readonly Annotation[]>;
   agents(signal: AbortSignal): Promise<Agents>;
+  /** Makes a short link that keeps what `selections` select. */
+  makeLink(view: string, selections: readonly LinkSelection[], signal: AbortSignal): Promise<MadeLink>;
+  link(id: string, signal: AbortSignal): Promise<MadeLink>;
+  /** Where the profile can be fetched in another format. */
+  exportAddress(query: string, range: Range, groupBy: string, format: ExportFormat): string;
+  /** A file as the base of what is selected; as with `parse` nothing of it is kept. */
+  compareFile(query: string, range: Range, name: string, body: Blob, signal: AbortSignal): Promise<Comparison>;
   /** Has the server read a file; it keeps nothing of it. */
   parse(name: string, body: Blob, signal: AbortSignal): Promise<ParsedFile>;
 }
 
-/** `fetch` is a parameter so that tests can answer late, wrongly or never. */
-export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api {
+/** Boxes of a file beside a selection: as of two selections. */
+const COMPARE_FILE_NODES = 3500;
+
+/**
+ * `link`: the short link whose data are asked instead of the store's. `fetchJson` is a parameter so that
+ * tests can answer late, wrongly or never.
+ */
+export function createApi(link: string | null = null, fetchJson: typeof fetch = fetch.bind(globalThis)): Api {
+  const within = link === null ? "" : `links/${encodeURIComponent(link)}/`;
   const get = <T>(path: string, parameters: Record<string, string>, signal: AbortSignal) =>
-    call<T>(fetchJson, address(path, parameters), signal);
+    call<T>(fetchJson, address(`${within}${path}`, parameters), signal);
   return {
     async profileTypes(signal) {
       return (await get<{ profile_types: ProfileType[] }>("profile-types", {}, signal)).profile_types;
@@ -281,14 +334,19 @@ export function createApi(fetchJson: typeof fetch = fetch.bind(globalThis)): Api
     async annotations(range, signal) {
       return (await get<{ annotations: Annotation[] }>("annotations", { ...range }, signal)).annotations;
     },
-    agents: (signal) => get("agents", {}, signal),
+    agents: (signal) => call(fetchJson, address("agents", {}), signal),
+    makeLink: (view, selections, signal) => call(fetchJson, address("links", {}), signal, { method: "POST", body: JSON.stringify({ view, selections }) }),
+    link: (id, signal) => call(fetchJson, address(`links/${encodeURIComponent(id)}`, {}), signal),
+    exportAddress: (query, range, groupBy, format) => address(`${within}flamegraph`, { query, ...range, format, group_by: groupBy }),
+    compareFile: (query, range, name, body, signal) =>
+      call(fetchJson, address("compare", { query, ...range, name, file: "base", max_nodes: String(COMPARE_FILE_NODES) }), signal, { method: "POST", body }),
     parse: (name, body, signal) => call(fetchJson, address("parse", { name }), signal, { method: "POST", body }),
   };
 }
 
-/** Where the profile can be fetched in another format. */
-export function exportAddress(query: string, range: Range, groupBy: string, format: ExportFormat): string {
-  return address("flamegraph", { query, ...range, format, group_by: groupBy });
+/** The short link that a path of the viewer names; null where it names none. */
+export function linkOf(path: string): string | null {
+  return /^\/l\/([^/]+)\/?$/.exec(path)?.[1] ?? null;
 }
 
 function address(path: string, parameters: Record<string, string>): string {

@@ -4,5 +4,7 @@ export * from "./latest.ts";
 export { VERSION_LABEL, withoutService } from "./questions.ts";
 export * from "./selector.ts";
 export * from "./session.ts";
+export { isPruned, type Slot, type Slots, type Snapshot } from "./slots.ts";
+export { shownRange } from "./still.ts";
 export * from "./time.ts";
 export * from "./view.ts";

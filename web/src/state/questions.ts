@@ -1,7 +1,7 @@
 /** What a view asks the server: one question per slot. Two views with equal keys need equal answers. */
 import type { Api, Range } from "./api.ts";
 import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selector.ts";
-import type { Slots } from "./session.ts";
+import type { Slots } from "./slots.ts";
 import { DEFAULT_VIEW, encodeZoom, graphGroup, type View } from "./view.ts";
 
 /** Of a profile of a million nodes these are the boxes that are a third of a pixel wide or more. */
@@ -74,6 +74,13 @@ function addFlamegraph(view: View, range: Range, add: Add): void {
     },
     root,
   );
+}
+
+/** The labels that there are, which do not depend on the selection; null where none are shown. */
+export function labelsQuestion(view: View): Question<"labels"> | null {
+  if (view.page === "fleet") return null;
+  const range: Range = { from: view.from, until: view.until };
+  return { slot: "labels", key: JSON.stringify([withoutService(view.query), range]), detail: "", ask: (api, signal) => api.labels("", range, signal) };
 }
 
 /** The label that changes with a deploy. */

@@ -4,9 +4,11 @@
  * outside (history, timers, visibility) comes in through `Environment`, so that the whole of it runs
  * in tests without a browser.
  */
-import { type Agents, type Annotation, type Api, ApiError, type Comparison, type Flamegraph, type ProfileType, type Sandwich, type SearchAnswer, type Significance, type Timeline, type Top } from "./api.ts";
+import { type Api, ApiError, type MadeLink } from "./api.ts";
 import { Latest } from "./latest.ts";
-import { type Question, questionsOf, searchQuestion, versionsQuestion, withoutService } from "./questions.ts";
+import { labelsQuestion, type Question, questionsOf, searchQuestion, versionsQuestion } from "./questions.ts";
+import { EMPTY, isPruned, mainSlots, type Slot, SLOT_NAMES, type SlotName, type Snapshot } from "./slots.ts";
+import { Kept, type Pin, pinned, pinOf } from "./still.ts";
 import { isRelative } from "./time.ts";
 import { graphGroup, type View, viewFromSearch, viewToSearch } from "./view.ts";
 
@@ -22,44 +24,9 @@ export interface Environment {
   nowMs(): number;
 }
 
-/** One answer on the page and how far it can be trusted. */
-export interface Slot<T> {
-  readonly answer: T | null;
-  /** True while the answer shown is for an earlier question than the view asks. */
-  readonly stale: boolean;
-  readonly loading: boolean;
-  readonly error: ApiError | null;
-  readonly answeredAtMs: number;
-}
-
-/** What each slot holds. */
-export interface Slots {
-  readonly flamegraph: Flamegraph;
-  readonly timeline: Timeline;
-  readonly top: Top;
-  readonly services: Top;
-  readonly search: SearchAnswer;
-  readonly versions: Timeline;
-  readonly annotations: readonly Annotation[];
-  readonly sandwich: Sandwich;
-  readonly comparison: Comparison;
-  readonly significance: Significance;
-  readonly agents: Agents;
-  readonly profileTypes: readonly ProfileType[];
-  readonly labels: readonly string[];
-}
-
-type SlotName = keyof Slots;
-
-export type Snapshot = { readonly view: View; readonly paused: boolean } & { readonly [N in SlotName]: Slot<Slots[N]> };
-
-const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "significance", "agents", "profileTypes", "labels"];
-
 export const LIVE_INTERVAL_MS = 5_000;
 /** A server that takes long is asked less often: at most this share of the time is spent waiting for it. */
 const MAX_BUSY_SHARE = 0.25;
-
-const EMPTY: Slot<never> = { answer: null, stale: false, loading: false, error: null, answeredAtMs: 0 };
 
 export class Session {
   readonly #api: Api;
@@ -69,11 +36,18 @@ export class Session {
   /** What each slot's last question was about; a change makes the answer shown stale. */
   readonly #keys = new Map<SlotName, string>();
   readonly #details = new Map<SlotName, string>();
+  readonly #kept = new Kept();
+  /** What relative times mean while the page is paused. */
+  #pin: Pin | null = null;
   #snapshot: Snapshot;
   #timer: number | null = null;
   #askedAtMs = 0;
 
-  constructor(api: Api, environment: Environment) {
+  /** The short link whose data are shown; null for the store's. */
+  readonly link: MadeLink | null;
+
+  constructor(api: Api, environment: Environment, link: MadeLink | null = null) {
+    this.link = link;
     this.#api = api;
     this.#environment = environment;
     const perSlot = <T>(make: () => T) => Object.fromEntries(SLOT_NAMES.map((name) => [name, make()])) as Record<SlotName, T>;
@@ -123,31 +97,80 @@ export class Session {
   setPaused(paused: boolean): void {
     if (paused === this.#snapshot.paused) return;
     this.#publish({ paused });
-    if (paused) this.#stopTimer();
-    else this.refresh();
+    if (paused) {
+      this.#stopTimer();
+      this.#dropRefresh();
+      this.#pinTimes();
+    } else {
+      this.#setPin(null);
+      this.refresh();
+    }
   }
 
   /** Asks everything that the view needs anew, and goes on doing so while the range is live. */
   refresh(): void {
+    this.#kept.clear();
+    this.#askAll((question) => this.#ask(question));
+  }
+
+  #askAll(ask: (question: Question) => void): void {
     this.#stopTimer();
     this.#askedAtMs = this.#environment.nowMs();
-    const { view } = this.#snapshot;
-    for (const question of questionsOf(view)) this.#ask(question);
+    const view = this.#asked;
+    for (const question of questionsOf(view)) ask(question);
     this.#askSearch(false);
     this.#askVersions();
-    const range = { from: view.from, until: view.until };
-    const labels: Question<"labels"> = {
-      slot: "labels",
-      key: JSON.stringify([withoutService(view.query), range]),
-      detail: "",
-      ask: (api, signal) => api.labels("", range, signal),
-    };
-    if (view.page !== "fleet" && this.#keys.get("labels") !== labels.key) this.#ask(labels);
+    const labels = labelsQuestion(view);
+    if (labels && this.#keys.get("labels") !== labels.key) this.#ask(labels);
+  }
+
+  /** The view as the server is asked for it. */
+  get #asked(): View {
+    return pinned(this.#snapshot.view, this.#pin);
+  }
+
+  /** From now on the times of the view are those of what is shown, which stays the answer to it. */
+  #pinTimes(): void {
+    if (this.#snapshot.paused) this.#setPin(pinOf(this.#snapshot, this.#pin));
+  }
+
+  #setPin(pin: Pin | null): void {
+    if (pin === this.#pin) return;
+    const before = this.#everyQuestion(this.#asked);
+    this.#pin = pin;
+    for (const question of this.#everyQuestion(this.#asked)) {
+      const isSame = before.some((other) => other.slot === question.slot && other.key === this.#keys.get(other.slot));
+      if (!isSame) continue;
+      this.#keys.set(question.slot, question.key);
+      this.#keep(question.slot);
+    }
+  }
+
+  /** A page that is paused does not move on when an answer comes that it asked for before. */
+  #dropRefresh(): void {
+    for (const name of SLOT_NAMES) {
+      const slot = this.#snapshot[name];
+      if (!slot.loading || slot.stale || !slot.answer) continue;
+      this.#latest[name].cancel();
+      this.#publishSlot(name, { ...slot, loading: false });
+    }
+  }
+
+  #keep(name: SlotName): void {
+    const slot = this.#snapshot[name] as Slot<never>;
+    const isAtRest = this.#snapshot.paused || !isRelative(this.#snapshot.view);
+    if (!isAtRest || slot.stale || slot.loading || !slot.answer) return;
+    this.#kept.put({ slot: name, key: this.#keys.get(name) ?? "", detail: this.#details.get(name) ?? "" }, slot);
+  }
+
+  #everyQuestion(view: View): Question[] {
+    const others = [labelsQuestion(view), versionsQuestion(view, this.#snapshot.labels.answer), searchQuestion(view)];
+    return [...questionsOf(view), ...others.filter((question) => question !== null)] as Question[];
   }
 
   /** Searches everything where the picture does not show everything; once per question unless `again`. */
   #askSearch(onlyNew: boolean): void {
-    const question = searchQuestion(this.#snapshot.view);
+    const question = searchQuestion(this.#asked);
     if (!question || !isPruned(this.#snapshot.flamegraph.answer)) {
       this.#latest.search.cancel();
       this.#keys.delete("search");
@@ -156,8 +179,7 @@ export class Session {
   }
 
   #askVersions(): void {
-    const { view, labels } = this.#snapshot;
-    const question = versionsQuestion(view, labels.answer);
+    const question = versionsQuestion(this.#asked, this.#snapshot.labels.answer);
     if (question) this.#ask(question);
   }
 
@@ -171,18 +193,31 @@ export class Session {
     this.#publish({ view });
     const others = old.query !== view.query || old.from !== view.from || old.until !== view.until || old.page !== view.page;
     if (others) {
-      this.refresh();
+      this.#askAll((question) => this.#need(question));
       return;
     }
-    for (const question of questionsOf(view)) {
+    for (const question of questionsOf(this.#asked)) {
       const isNew = this.#keys.get(question.slot) !== question.key;
       const wantsDetail = this.#details.get(question.slot) !== question.detail && isPruned(this.#snapshot.flamegraph.answer);
       if (!isNew && !wantsDetail) continue;
       // How long the server took is counted from here, and not from the refresh before.
       this.#askedAtMs = this.#environment.nowMs();
-      this.#ask(question);
+      this.#need(question);
     }
     this.#askSearch(true);
+  }
+
+  /** As `#ask`, but what is kept needs no server. */
+  #need<N extends SlotName>(question: Question<N>): void {
+    const kept = this.#kept.get(question, this.#environment.nowMs());
+    if (!kept) {
+      this.#ask(question);
+      return;
+    }
+    this.#latest[question.slot].cancel();
+    this.#keys.set(question.slot, question.key);
+    this.#details.set(question.slot, question.detail);
+    this.#publishSlot(question.slot, kept);
   }
 
   #ask<N extends SlotName>({ slot: name, key, detail, ask }: Question<N>): void {
@@ -198,6 +233,8 @@ export class Session {
         ? { answer: outcome.value, stale: false, loading: false, error: null, answeredAtMs: this.#environment.nowMs() }
         : { ...before, loading: false, error: asApiError(outcome.error) };
       this.#publishSlot(name, slot as Slot<unknown>);
+      this.#pinTimes();
+      this.#keep(name);
       if (name === "flamegraph") this.#askSearch(true);
       if (name === "labels") this.#askVersions();
       this.#scheduleNext();
@@ -237,27 +274,6 @@ function regrouped(old: View, view: View): View {
   const [before, after] = [graphGroup(old), graphGroup(view)];
   if (before === after || view.zoom !== old.zoom) return view;
   return { ...view, zoom: after === "" ? view.zoom.slice(1) : [], span: null };
-}
-
-/** The answers without which the page shows nothing. */
-function mainSlots(snapshot: Snapshot): readonly Slot<unknown>[] {
-  switch (snapshot.view.page) {
-    case "explore":
-      return [snapshot.flamegraph];
-    case "functions":
-      return [snapshot.top];
-    case "sandwich":
-      return [snapshot.sandwich];
-    case "compare":
-      return [snapshot.comparison];
-    case "fleet":
-      return [snapshot.agents];
-  }
-}
-
-/** True if the server summed up boxes that were too small to send. */
-export function isPruned(answer: Flamegraph | null): boolean {
-  return answer?.nodes !== undefined && answer.nodes_before_pruning > answer.nodes.parent.length;
 }
 
 function asApiError(error: unknown): ApiError {

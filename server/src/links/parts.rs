@@ -1,0 +1,76 @@
+//! A link's data, to be queried like a tenant's.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
+
+use super::{LinkError, LinkId, Links};
+use crate::query::Parts;
+use crate::store::{AloneRows, Names, PartView, Rollups, StoreError, TenantId, TimeRange};
+use crate::symbols::NamedParts;
+
+/// The rows of one link. Debug information that was pushed after it was made names its frames too.
+#[derive(Debug)]
+pub struct LinkParts {
+    links: Links,
+    rows: AloneRows,
+    late: Option<NamedParts>,
+}
+
+impl Links {
+    /// The data of a link; `None` where there is no such link.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn parts(
+        &self,
+        id: LinkId,
+        late: Option<NamedParts>,
+    ) -> Result<Option<LinkParts>, LinkError> {
+        let Some(about) = self.get(id) else { return Ok(None) };
+        let rows = self.0.segments.get(&self.0.tenant, &about.segments())?;
+        Ok(Some(LinkParts { links: self.clone(), rows, late }))
+    }
+}
+
+impl Parts for LinkParts {
+    fn visit(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.links.0.segments.visit(&self.rows, (range, profile_type), None, visit)
+    }
+
+    fn visit_series(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.links.0.segments.visit(&self.rows, (range, profile_type), Some(series), visit)
+    }
+
+    fn rollups(&self, range: TimeRange) -> Option<Rollups> {
+        self.rows.rollups(range)
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.links.0.tenant.clone()
+    }
+
+    fn names(&self, read: &mut dyn FnMut(&Names)) {
+        read(&self.rows.names);
+    }
+
+    fn late_definitions(
+        &self,
+        frames: &mut dyn Iterator<Item = (FrameId, &Frame)>,
+        deadline: Option<Instant>,
+    ) -> Vec<(FrameId, Definition)> {
+        self.late.as_ref().map_or_else(Vec::new, |late| late.late_definitions(frames, deadline))
+    }
+}
