@@ -54,7 +54,8 @@ const common = { query: "cpu", profile_type: TYPE, unit: "nanoseconds", ...range
 
 function flamegraph(grouped) {
   const columns = fold(grouped);
-  return { ...common, level: "raw", total: columns.nodes.total[0], samples: 453, lost_samples: 2, nodes_before_pruning: columns.nodes.parent.length, ...columns };
+  const builds = columns.modules.map((module) => (module === "" || module === "[kernel]" ? { count: 0, ids: [] } : { count: 1, ids: ["8f2a1c3b5d7e9f00112233445566778899aabbcc"] }));
+  return { ...common, builds, sampling: [{ source: "cpu-clock", frequency_hz: 19, hosts: 3 }], level: "raw", total: columns.nodes.total[0], samples: 453, lost_samples: 2, nodes_before_pruning: columns.nodes.parent.length, ...columns };
 }
 
 function top(by) {
@@ -84,7 +85,10 @@ function timeline(label) {
 function sandwich(name) {
   const callees = fold(false, (_, stack, value) => (stack.includes(name) ? value : 0));
   const half = { ...callees, nodes_before_pruning: callees.nodes.parent.length };
-  return { ...common, name, module: "api", whole: fold(false).nodes.total[0], self: 0, total: callees.nodes.total[0], callers: half, callees: half };
+  const total = callees.nodes.total[0];
+  const lines = [[118, 0.31, 0.52], [121, 0.08, 0.33], [97, 0.02, 0.11], [140, 0, 0.04]].map(([line, self, all]) => ({ file: "src/http/render.rs", line, self: Math.round(total * self), total: Math.round(total * all) }));
+  const builds = [{ build_id: "8f2a1c3b5d7e9f00112233445566778899aabbcc", named_by: "debug_info", addresses: 7, total }];
+  return { ...common, name, module: "api", whole: fold(false).nodes.total[0], self: 0, total, callers: half, callees: half, lines_total: lines.length, lines, builds };
 }
 
 function compare() {

@@ -118,28 +118,16 @@ export async function pause(page) {
   await page.getByRole("button", { name: "Paused" }).waitFor();
 }
 
-/** A digest of all that the server says of a range. */
-export function fingerprint(page, range) {
-  return page.evaluate(async (search) => {
-    const answer = await fetch(`/api/v1/flamegraph?query=cpu&${search}&max_nodes=0`);
-    const digest = await crypto.subtle.digest("SHA-256", await answer.arrayBuffer());
-    return `${answer.status} ${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  }, range);
-}
-
-const QUIET_MS = 4_000;
-
-/** Waits until late samples and names of a range have come: the server says one thing for a while. */
-export async function quiet(page, range, timeoutMs = 120_000) {
-  const end = Date.now() + timeoutMs;
-  let before = await fingerprint(page, range);
-  while (Date.now() < end) {
-    await page.waitForTimeout(QUIET_MS);
-    const now = await fingerprint(page, range);
-    if (now === before) return now;
-    before = now;
-  }
-  throw new Error(`the server's answer for ${range} never stands still`);
+/** Has the server keep a range for good: late samples and names do not change it any more. Gives its path. */
+export function keep(page, from, until) {
+  return page.evaluate(
+    async (selection) => {
+      const made = await fetch("/api/v1/links", { method: "POST", body: JSON.stringify({ view: "", selections: [selection] }) });
+      if (made.status !== 201) throw new Error(`no link: ${made.status} ${await made.text()}`);
+      return (await made.json()).path;
+    },
+    { query: "cpu", from: String(from), until: String(until) },
+  );
 }
 
 /** The pixels of the canvas, as one string. */
