@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { buildTree, findPath, hashText, isWithin, joinHash, neighbour, nodeAt, pathOf } from "../src/layout/index.ts";
+import { buildTree, findPath, hashText, isWithin, joinHash, Kind, neighbour, nodeAt, pathOf } from "../src/layout/index.ts";
 import { anyProfile, profileOf } from "./profiles.ts";
 
 describe("paths", () => {
@@ -55,6 +55,16 @@ describe("neighbour", () => {
     expect(neighbour(tree, node("y"), 0, "right")).toBe(node("z"));
     expect(neighbour(tree, node("x"), 0, "left")).toBe(node("x"));
     expect(neighbour(tree, node("z"), 0, "down")).toBe(node("z"));
+  });
+
+  it("goes to a function rather than to the sum of what was pruned", () => {
+    const columns = profileOf("f;(other) 9\nf;g 2\nh;(other) 3");
+    columns.nodes.name.forEach((of, at) => columns.names[of] === "(other)" && (columns.nodes.kind[at] = Kind.Other));
+    const pruned = buildTree(columns);
+    const named = (name: string) => pruned.names.findIndex((other, i) => other === name && pruned.name.includes(i));
+    const at = (name: string) => pruned.name.indexOf(named(name));
+    expect(neighbour(pruned, at("f"), 0, "down")).toBe(at("g"));
+    expect(pruned.kind[neighbour(pruned, at("h"), 0, "down")]).toBe(Kind.Other);
   });
 
   it("does not leave what is zoomed sideways, and goes down through it", () => {

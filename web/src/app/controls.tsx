@@ -137,21 +137,25 @@ interface RangeProps {
   readonly view: View;
   /** The range of the picture shown, Unix milliseconds. */
   readonly shown: { readonly fromMs: number; readonly untilMs: number } | null;
+  /** False where data do not reach to now: nothing is "the last 15 minutes" of a kept copy. */
+  readonly hasPresets: boolean;
   onRange(range: Range): void;
   onWiden(): void;
 }
 
-export function RangeControls({ view, shown, onRange, onWiden }: RangeProps) {
+export function RangeControls({ view, shown, hasPresets, onRange, onWiden }: RangeProps) {
   const preset = PRESETS.find((p) => presetRange(p).from === view.from && view.until === "now") ?? null;
   return (
     <div class="range">
-      <Segments
-        label="Time range"
-        class="presets"
-        value={preset}
-        options={PRESETS.map((p) => [p, p] as const)}
-        onChoose={(p) => onRange(presetRange(p))}
-      />
+      {hasPresets && (
+        <Segments
+          label="Time range"
+          class="presets"
+          value={preset}
+          options={PRESETS.map((p) => [p, p] as const)}
+          onChoose={(p) => onRange(presetRange(p))}
+        />
+      )}
       <Popover label={preset ? "Custom" : customLabel(view, shown)} class={preset ? "" : "on"} align="right" title="Choose from and until">
         {(close) => (
           <CustomRange

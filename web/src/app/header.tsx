@@ -41,6 +41,7 @@ export function Header({ session, snapshot, shown, choice, onTheme, onHelp, onLi
           <RangeControls
             view={view}
             shown={shown}
+            hasPresets={!session.link}
             onRange={(range: Range) => session.navigate(range)}
             onWiden={() => shown && session.navigate(widened(shown.fromMs, shown.untilMs, Date.now()))}
           />
@@ -89,7 +90,7 @@ function KeptNote({ link, view }: { link: MadeLink; view: View }) {
   return (
     <span class="kept">
       <span title={`Copied for this link on ${new Date(link.created_ms).toLocaleString("en-GB")}; ${formatCount(link.samples)} samples`}>Kept since {formatDay(link.created_ms)}</span>
-      <a href={viewToSearch(view) || "/"} title="The same view of what the server has now">
+      <a href={`/${viewToSearch(view)}`} title="The same view of what the server has now">
         Live data
       </a>
     </span>

@@ -2,7 +2,7 @@
  * Zoom: which part of a tree is looked at, and how places on the screen and in the tree belong
  * together. A zoomed node fills the width; its ancestors stay above it, as wide as the picture.
  */
-import type { Tree } from "./tree.ts";
+import { Kind, type Tree } from "./tree.ts";
 
 /** The horizontal part of the tree on screen, in the unit of values. */
 export interface Span {
@@ -62,15 +62,14 @@ function towards(tree: Tree, node: number, target: number): number {
   return at;
 }
 
+/** The sum of what was pruned is no callee, and is gone to only where there is nothing else. */
 function heaviestChild(tree: Tree, node: number): number {
   let best = node;
-  let weight = -1;
   const end = tree.firstChild[node] + tree.childCount[node];
   for (let child = tree.firstChild[node]; child < end; child++) {
-    if (tree.total[child] > weight) {
-      weight = tree.total[child];
-      best = child;
-    }
+    const isOther = tree.kind[child] === Kind.Other;
+    const bestIsOther = tree.kind[best] === Kind.Other;
+    if (best === node || (bestIsOther && !isOther) || (bestIsOther === isOther && tree.total[child] > tree.total[best])) best = child;
   }
   return best;
 }
