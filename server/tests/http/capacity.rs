@@ -35,7 +35,7 @@ fn observed() -> MemoryParts {
 
 async fn api(prices: &str) -> Api {
     let ready = AtomicBool::new(true);
-    let memory = Memory { parts: observed(), ready, annotations: None };
+    let memory = Memory { parts: observed(), ready, annotations: None, links: None };
     let prices = Arc::new(Prices::parse(prices).unwrap());
     Api::with_prices(Arc::new(memory), Limits::default(), prices).await
 }
