@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::client::ServerArgs;
 use crate::failure::Failure;
@@ -24,10 +24,27 @@ pub struct ExportArgs {
     /// The format; the file's extension says it otherwise
     #[arg(long)]
     format: Option<Format>,
+    /// parquet: which table
+    #[arg(long, default_value = "rows")]
+    table: Which,
+    /// parquet: labels by which functions are told apart, with commas
+    #[arg(long, value_name = "LABELS")]
+    by: Option<String>,
     #[command(flatten)]
     range: RangeArgs,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// Which table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Value and samples of each stack in each window, with all labels
+    Rows,
+    /// The stacks that rows refer to
+    Nodes,
+    /// Functions by the hour, self and total
+    Functions,
 }
 
 const EXAMPLES: &str = "\
@@ -36,6 +53,7 @@ Examples:
   stoker export 'cpu{service_name=\"api\"}@now-2h..now-1h' -o api.svg
   stoker export 'profiles/*.pb.gz' -o all.speedscope.json      many files, summed
   perf script | stoker export - -o perf.svg                    standard input
+  stoker export cpu@now-1d..now -o functions.parquet --table functions --by service_name
   stoker export cpu -o - --format collapsed | sort | head";
 
 /// Runs the command.
@@ -52,6 +70,10 @@ pub async fn run(args: ExportArgs) -> Result<(), Failure> {
 
 fn of_files(files: &Files, format: Format) -> Result<Vec<u8>, Failure> {
     match format {
+        Format::Parquet => {
+            let message = "tables are made by a server, which knows times and hosts";
+            Err(Failure::new(message, "push the files, and export a selector"))
+        }
         Format::Json => Ok(files.answer(Question::Flamegraph(0, None))?.to_string().into_bytes()),
         format => files.fold()?.write(format),
     }
@@ -65,6 +87,18 @@ impl ExportArgs {
     ) -> Result<Vec<u8>, Failure> {
         let range = self.range.parameters(selection)?;
         let server = self.server.open()?;
+        if format == Format::Parquet {
+            let table = match self.table {
+                Which::Rows => "rows",
+                Which::Nodes => "nodes",
+                Which::Functions => "functions",
+            };
+            let mut parameters =
+                vec![("query", selection.selector.to_string()), ("table", table.to_owned())];
+            parameters.extend(self.by.clone().map(|by| ("by", by)));
+            parameters.extend(range);
+            return server.bytes(&["export"], &parameters).await;
+        }
         // What a server does not write is made here out of what it does.
         let asked = match format {
             Format::Json => "json",

@@ -60,8 +60,8 @@ impl LocalProfile {
                 let source = speedscope::SpeedscopeSource { tree, profile_type };
                 speedscope::write(&[source], &self.title, &mut out)
             }
-            Format::Json => {
-                let message = "the API's JSON is written of selectors only";
+            Format::Json | Format::Parquet => {
+                let message = "the API's JSON and tables are written of selectors only";
                 return Err(Failure::new(message, "use .speedscope.json, .pb.gz or .collapsed"));
             }
         };

@@ -23,10 +23,12 @@ pub enum Format {
     Speedscope,
     /// The flame graph as the HTTP API gives it, whole; of selectors only
     Json,
+    /// A table for pandas, DuckDB and their like; of selectors only
+    Parquet,
 }
 
 /// Which extension means which format; longer ones first.
-const EXTENSIONS: [(&str, Format); 8] = [
+const EXTENSIONS: [(&str, Format); 9] = [
     (".speedscope.json", Format::Speedscope),
     (".collapsed", Format::Collapsed),
     (".folded", Format::Collapsed),
@@ -35,6 +37,7 @@ const EXTENSIONS: [(&str, Format); 8] = [
     (".svg", Format::Svg),
     (".html", Format::Html),
     (".json", Format::Json),
+    (".parquet", Format::Parquet),
 ];
 
 impl Format {

@@ -152,6 +152,24 @@ async fn exports_go_by_extension_or_format() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_are_written_for_other_programs() {
+    let server = serve().await;
+    let dir = tempfile::tempdir().unwrap();
+    let cpu = &format!("cpu{{service_name=\"api\"}}@{RANGE}");
+    for table in ["rows", "nodes", "functions"] {
+        let path = dir.path().join(format!("{table}.parquet"));
+        let path = path.to_str().unwrap();
+        printed(&server, &["export", cpu, "-o", path, "--table", table]).await;
+        let bytes = std::fs::read(path).unwrap();
+        assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{table}");
+    }
+    let file = dir.path().join("a.collapsed");
+    std::fs::write(&file, "main;hot 7\n").unwrap();
+    let of_file = refused(&server, &["export", file.to_str().unwrap(), "-o", "x.parquet"]).await;
+    assert!(of_file.contains("push the files"), "{of_file}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_with_what_to_do() {
     let server = serve().await;
     let missing = "/nowhere/at/all.svg";

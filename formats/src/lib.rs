@@ -21,6 +21,8 @@ mod gzip;
 pub mod html;
 mod import;
 pub mod limits;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod perf_script;
 pub mod pprof;
 mod profile_types;

@@ -21,3 +21,6 @@ mod refusals;
 mod stopping;
 #[path = "http/support.rs"]
 mod support;
+#[cfg(feature = "parquet")]
+#[path = "http/tables.rs"]
+mod tables;

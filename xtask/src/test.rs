@@ -130,6 +130,7 @@ impl Run {
     fn rust(&self) -> Result<()> {
         web::build(&self.root)?;
         packages::ensure("test", &["gcc", "g++", "binutils", "golang-go"], true)?;
+        tools::duckdb(&self.root);
         let most =
             ["test", "--workspace", "--exclude", "stoker-tests", "--locked", "--no-fail-fast"];
         host::run(self.cargo().args(most))?;

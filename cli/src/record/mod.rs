@@ -94,8 +94,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Runs the command.
 pub fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let format = Format::of(&args.output, args.format)?;
-    if format == Format::Json {
-        let message = "a recording is not written as the API's JSON";
+    if matches!(format, Format::Json | Format::Parquet) {
+        let message = "a recording is not written as the API's JSON or as a table";
         return Err(Failure::new(message, "use .speedscope.json, .pb.gz, .html, .svg, .collapsed"));
     }
     check_writable(&args.output)?;

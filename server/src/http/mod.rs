@@ -25,6 +25,8 @@ mod profile_self;
 mod push;
 mod run;
 mod symbols;
+#[cfg(feature = "parquet")]
+mod tables;
 
 use std::sync::Arc;
 
@@ -146,7 +148,10 @@ fn routes() -> Router<Shared> {
 
 /// What can be asked of rows, wherever they are: those of the store, and those of a link.
 fn questions() -> Router<Shared> {
-    Router::new()
+    let routes = Router::new();
+    #[cfg(feature = "parquet")]
+    let routes = routes.route("/api/v1/export", get(tables::export));
+    routes
         .route("/api/v1/profile-types", get(api::profile_types))
         .route("/api/v1/labels", get(api::labels))
         .route("/api/v1/labels/{name}/values", get(api::values))

@@ -27,6 +27,7 @@ mod scan;
 mod search;
 pub mod selector;
 mod stack;
+mod tables;
 pub mod time;
 mod timeline;
 mod top;
@@ -59,6 +60,7 @@ pub use sandwich::{SandwichAnswer, sandwich};
 pub use scan::ScanStats;
 pub use search::{SearchAnswer, SearchFor, search};
 pub use selector::Selector;
+pub use tables::{Rows, TableRow, column_name, rows};
 pub use timeline::{Timeline, TimelineGroup, TimelineOptions, timeline};
 pub use top::{Top, TopBy, TopEntry, top};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use stoker_dag::{Frame, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
 use stoker_server::query::{
     CapacityAnswer, CapacityOf, CapacityOptions, CapacityStep, Engine, FlameGraph, Limits, Parts,
-    Progress, Query, QueryError, Selector, TenantParts, Timeline, TimelineOptions, Top, TopBy,
-    capacity, flamegraph, fold, timeline, top,
+    Progress, Query, QueryError, Selector, TableRow, TenantParts, Timeline, TimelineOptions, Top,
+    TopBy, capacity, flamegraph, fold, rows, timeline, top,
 };
 use stoker_server::store::{
     HOUR_NS, Level, ReplicateGroup, Store, StoreConfig, TenantId, TimeRange,
@@ -191,6 +191,32 @@ async fn answers_are_the_same_at_every_level() {
     maintain(&store, age(30));
     assert_eq!(graph(&store, ALL).total, 0);
     assert_eq!(files(dir.path(), "segments").len(), 1, "what is left is a marker");
+}
+
+#[tokio::test]
+async fn tables_are_the_same_whatever_is_merged() {
+    let dir = folder();
+    let mut store = Store::open(settings(dir.path())).unwrap();
+    for host in 1..4 {
+        for window in [0, 5, HOUR] {
+            send(&store, host, window, &[("api", "main;fib", 3), ("web", "main", 1)]).await;
+            store = restart(store, dir.path()).await;
+        }
+    }
+    let tables = |store: &Store| {
+        let table = ask(store, "cpu", ALL, rows).unwrap();
+        (table.names, table.labels, table.rows)
+    };
+    let before = tables(&store);
+    assert_eq!((before.1.len(), before.2.len()), (18, 18));
+    maintain(&store, UnixNanos(START + 10 * HOUR_NS));
+    assert_eq!(files(dir.path(), "segments").len(), 2);
+    assert_eq!(tables(&store), before);
+    maintain(&store, age(3));
+    let (names, _, rolled) = tables(&store);
+    assert_eq!(names, ["replicate_group".into(), "service_name".into()]);
+    let sum = |rows: &[TableRow]| rows.iter().map(|row| row.value).sum::<u64>();
+    assert_eq!(sum(&rolled), sum(&before.2));
 }
 
 #[tokio::test]
