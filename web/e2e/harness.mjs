@@ -62,12 +62,13 @@ export async function newPage(options = {}) {
   page.expectedIn = null;
   page.on("console", (message) => {
     if (message.type() !== "error" && message.type() !== "warning") return;
-    if (page.expectedIn && message.location().url.includes(page.expectedIn)) return;
+    // A request's last parameter has no `&` behind it.
+    if (page.expectedIn && `${message.location().url}&`.includes(page.expectedIn)) return;
     if (page.expectedStatus && message.text().includes(`status of ${page.expectedStatus}`)) return;
     if (page.expectedStatus === "offline" && message.text().includes("ERR_FAILED")) return;
     // A server that computes no error bars has no such endpoint, and the page says so.
     if (new URL(message.location().url || base).pathname === "/api/v1/diff") return;
-    complaints.push(message.text());
+    complaints.push(`${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
