@@ -104,6 +104,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     let (dir, symbols) = (config.data_dir.join("symbols"), config.symbols.clone());
     let opened = tokio::task::spawn_blocking(move || Symbols::open(&dir, symbols)).await;
     let symbols = opened.map_err(|_| StoreError::Closed)??;
+    store.name_by(Arc::new(symbols.clone()));
     let dir = config.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || Annotations::open(&dir)).await;
     let annotations = opened.map_err(|_| StoreError::Closed)?.map_err(ServerError::Annotations)?;

@@ -27,6 +27,9 @@ struct Top {
     lost_samples: u64,
     rows_total: usize,
     by: String,
+    /// Absent in answers about files.
+    #[serde(default)]
+    level: String,
     rows: Vec<TopRow>,
 }
 
@@ -75,7 +78,11 @@ pub fn top(answer: &Value, style: Style) -> Result<String, Error> {
     };
     let all = amount(top.total, &top.unit);
     let samples = samples(top.samples, top.lost_samples);
-    let _ = writeln!(text, "{}", style.dim(&format!("{all} in {samples}{more}")));
+    let level = match &*top.level {
+        "" | "raw" => String::new(),
+        level => format!("; kept as {}", harmless(level)),
+    };
+    let _ = writeln!(text, "{}", style.dim(&format!("{all} in {samples}{more}{level}")));
     Ok(text)
 }
 

@@ -9,19 +9,28 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use stoker_analysis::{FunctionName, Naming, function_names};
-use stoker_dag::{DefinitionMap, Frame, FrameIx, LabelIx, ModuleMap, NodeIx, SampleRow};
+use stoker_dag::{
+    Definition, DefinitionMap, Frame, FrameId, FrameIx, LabelIx, ModuleMap, NodeIx, SampleRow,
+};
 use stoker_wire::Dictionary;
 
 use super::api::WindowRows;
 use super::level::Level;
 use super::merge::Merged;
 
-/// The tables of what `stacks` holds, named by its definitions and `modules`.
-pub fn function_tables(stacks: Merged, modules: &ModuleMap) -> Merged {
+/// The tables of what `stacks` holds, named by its definitions, `modules`, and what came late.
+pub fn function_tables(
+    stacks: Merged,
+    modules: &ModuleMap,
+    late: Vec<(FrameId, Definition)>,
+) -> Merged {
     let mut definitions = DefinitionMap::default();
     let frames = &stacks.dictionary.frames;
     for (frame, definition) in stacks.definitions {
         definitions.learn(frames.id(frame), definition);
+    }
+    for (frame, definition) in late {
+        definitions.learn(frame, definition);
     }
     let mut known = stacks.dictionary.modules.clone();
     known.merge(modules);

@@ -106,12 +106,17 @@ fn sum_up(
             Err(error) => return Err(error),
         }
     }
-    let summed = tenant.names.read(|names| {
-        let hourly = merge.finish(names)?;
-        Some(match to {
-            Level::Raw | Level::Hourly => hourly,
-            Level::Functions => function_tables(hourly, &names.modules),
-        })
-    });
-    Ok(summed.map(|summed| (summed, lost)))
+    let Some(hourly) = tenant.names.read(|names| merge.finish(names)) else { return Ok(None) };
+    let summed = match to {
+        Level::Raw | Level::Hourly => hourly,
+        Level::Functions => {
+            let late = shared
+                .late_names
+                .get()
+                .map(|late| late.of_frames(&tenant.id, &mut hourly.dictionary.frames.iter()));
+            let late = late.unwrap_or_default();
+            tenant.names.read(|names| function_tables(hourly, &names.modules, late))
+        }
+    };
+    Ok(Some((summed, lost)))
 }

@@ -2,11 +2,13 @@
 //! fewer labels.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stoker_dag::UnixNanos;
 
 use super::api::{TenantId, TimeRange};
 use super::handle::Store;
+use super::late::LateNames;
 use super::level::HOUR_NS;
 use super::messages::BlockEntry;
 use super::segment::{BlockKind, Segment};
@@ -29,6 +31,11 @@ impl Default for TimeRange {
 }
 
 impl Store {
+    /// Function tables that are made from now on take names from here too. Only the first counts.
+    pub fn name_by(&self, names: Arc<dyn LateNames>) {
+        let _ = self.shared().late_names.set(names);
+    }
+
     /// The rollups that have rows in a range; nothing where all of it is raw.
     #[must_use]
     pub fn rollups(&self, tenant: &TenantId, range: TimeRange) -> Option<Rollups> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stoker_wire::BatchBody;
@@ -17,6 +17,7 @@ use super::disk::Free;
 use super::error::StoreError;
 use super::folder::{Folder, FolderLock};
 use super::head::Head;
+use super::late::LateNames;
 use super::level::longest_retention;
 use super::tenant::{Parts, Tenant};
 
@@ -53,6 +54,8 @@ pub struct Shared {
     /// Whether logs are left as they are, to be replayed by the next open.
     pub abandoned: AtomicBool,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
+    /// Names from elsewhere, once somebody has some.
+    pub late_names: OnceLock<Arc<dyn LateNames>>,
     catalogue: Mutex<Option<Arc<dyn Catalogue>>>,
     lock: Mutex<Option<FolderLock>>,
 }
@@ -133,6 +136,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             tenants: RwLock::default(),
+            late_names: OnceLock::new(),
             catalogue: Mutex::new(catalogue),
             lock: Mutex::new(lock),
             config,

@@ -17,12 +17,12 @@ mod parts;
 mod upload;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stoker_dag::{BuildId, Definition, Frame, FrameId};
 use stoker_symbols::WorkerConfig;
 
-use crate::store::TenantId;
+use crate::store::{LateNames, TenantId};
 use files::Files;
 use naming::Naming;
 
@@ -31,6 +31,9 @@ pub use files::{SymbolFile, Symbolled};
 pub use naming::QUERY_NAMING_MAX;
 pub use parts::NamedParts;
 pub use upload::Upload;
+
+/// Most time that a rollup spends on names; functions that are not named by then never will be.
+const ROLLUP_NAMING_MAX: Duration = Duration::from_secs(60);
 
 /// Where files are kept, and within which bounds.
 #[derive(Debug, Clone)]
@@ -158,5 +161,15 @@ impl Symbols {
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
         self.inner.files.max_bytes()
+    }
+}
+
+impl LateNames for Symbols {
+    fn of_frames(
+        &self,
+        tenant: &TenantId,
+        frames: &mut dyn Iterator<Item = (FrameId, &Frame)>,
+    ) -> Vec<(FrameId, Definition)> {
+        self.definitions(tenant, frames, Instant::now() + ROLLUP_NAMING_MAX)
     }
 }
