@@ -16,6 +16,7 @@ mod host;
 mod node;
 mod overload;
 mod packages;
+mod qemu;
 mod test;
 mod tools;
 mod up;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Args),
     /// Measure, and append a line to benches/history/
     Bench,
+    /// Boot Debian's kernel in an emulator, load the programs there and record
+    Qemu(qemu::Args),
     /// Kill the server under load a thousand times, and run thousands of lives on the simulated disk
     Crash(crash::Args),
     /// Offer a server ten times the load that it takes, and draw its memory
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench => bench::run(),
+        Command::Qemu(args) => qemu::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::Overload(args) => overload::run(&args),
         Command::Web => host::root().and_then(|root| web::build(&root).map(drop)),
