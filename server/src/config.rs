@@ -1,17 +1,24 @@
 //! Settings of the server: flags > environment (`STOKER_…`) > a TOML file > defaults.
 
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::http::HttpConfig;
 use crate::links;
-use crate::query::{Limits, Prices, time};
-use crate::store::{GROUP_LABEL, StoreConfig};
+use crate::query::{Limits, Prices};
+use crate::store::StoreConfig;
 use crate::symbols::SymbolsConfig;
+use values::{
+    MIN_DISK_BYTES, MIN_INGEST_MEMORY, MIN_QUERY_MEMORY, bytes, positive, retention, rollup_labels,
+    size,
+};
 
 /// Where the API and the viewer answer unless told otherwise.
 pub const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4040);
@@ -296,162 +303,5 @@ impl Settings {
             max_links: self.max_links.map_or(default.max_links, |mib| mib.saturating_mul(1 << 20)),
             store,
         })
-    }
-}
-
-fn positive(setting: &'static str, text: &str) -> Result<Duration, ConfigError> {
-    let wrong = |message: String, hint: String| ConfigError::Value { setting, message, hint };
-    let duration = time::duration(text).map_err(|error| wrong(error.message, error.hint))?;
-    match duration.is_zero() {
-        true => Err(wrong("it must be more than 0".into(), "write it like 30s or 7d".into())),
-        false => Ok(duration),
-    }
-}
-
-/// How long a rollup is kept; zero is never.
-fn retention(setting: &'static str, text: &str) -> Result<Option<Duration>, ConfigError> {
-    match text.trim() {
-        "forever" => Ok(None),
-        "0" => Ok(Some(Duration::ZERO)),
-        text => positive(setting, text).map(Some),
-    }
-}
-
-/// The most labels that rollups may keep beside the usual ones.
-const MAX_ROLLUP_LABELS: usize = 16;
-
-fn rollup_labels(labels: &[String]) -> Result<Vec<Arc<str>>, ConfigError> {
-    let wrong = |message: String| {
-        let hint = "name labels of few values, such as team".to_owned();
-        ConfigError::Value { setting: "rollup_labels", message, hint }
-    };
-    if labels.len() > MAX_ROLLUP_LABELS {
-        return Err(wrong(format!("more than {MAX_ROLLUP_LABELS} labels")));
-    }
-    match labels.iter().find(|label| ["", "host", GROUP_LABEL].contains(&label.trim())) {
-        Some(label) => Err(wrong(format!("{label:?} cannot be kept"))),
-        None => Ok(labels.iter().map(|label| label.trim().into()).collect()),
-    }
-}
-
-/// The least that a quota may be: a log of the usual size and the segment that it becomes.
-const MIN_DISK_BYTES: u64 = 256 << 20;
-
-/// The least that ingest gets: less, and a log would hold a handful of batches.
-const MIN_INGEST_MEMORY: u64 = 64 << 20;
-
-/// The least that a query gets: what a small answer takes.
-const MIN_QUERY_MEMORY: u64 = 16 << 20;
-
-fn size(setting: &'static str, text: &str, least: u64) -> Result<usize, ConfigError> {
-    bytes(setting, text, least).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-/// Reads a number of bytes, as `500MiB`, `20GiB`, `1TiB`; a bare number is bytes.
-fn bytes(setting: &'static str, text: &str, least: u64) -> Result<u64, ConfigError> {
-    const UNITS: [(&str, u32); 7] =
-        [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("K", 10), ("M", 20), ("G", 30)];
-    let trimmed = text.trim();
-    let unit = UNITS.iter().find_map(|(unit, shift)| Some((trimmed.strip_suffix(unit)?, *shift)));
-    let (number, shift) = unit.unwrap_or((trimmed, 0));
-    let number: Option<u64> = number.trim().parse().ok();
-    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
-    let wrong = |message: String| {
-        let hint = match least >> 20 {
-            0 => "write it like 20GiB".to_owned(),
-            mib => format!("write it like 20GiB, at least {mib}MiB"),
-        };
-        ConfigError::Value { setting, message, hint }
-    };
-    match bytes {
-        None => Err(wrong(format!("{text:?} is no number of bytes"))),
-        Some(bytes) if bytes < least => Err(wrong(format!("{text:?} is too little"))),
-        Some(bytes) => Ok(bytes),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Settings, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        Settings::read(file.path()).map_err(|error| {
-            let path = file.path().display().to_string();
-            error.to_string().replace(&path, "FILE")
-        })
-    }
-
-    #[test]
-    fn the_stronger_source_wins_setting_by_setting() {
-        let file = read("http = \"127.0.0.1:1\"\ngrpc = \"127.0.0.1:2\"\nquery_timeout = \"5s\"");
-        let flags = Settings { http: Some("127.0.0.1:9".parse().unwrap()), ..Settings::default() };
-        let config = flags.or(file.unwrap()).into_config().unwrap();
-        assert_eq!((config.http.port(), config.grpc.port()), (9, 2));
-        assert_eq!(config.limits.timeout, Duration::from_secs(5));
-        assert_eq!(config.data_dir, Path::new("stoker-data"));
-    }
-
-    #[test]
-    fn addresses_are_numbers_or_localhost() {
-        assert_eq!(parse_address("localhost:0").unwrap().to_string(), "127.0.0.1:0");
-        assert_eq!(parse_address("[::1]:4040").unwrap().port(), 4040);
-        assert!(parse_address("web-1:4040").unwrap_err().contains("127.0.0.1:4040"));
-    }
-
-    #[test]
-    fn retention_and_quota_are_read() {
-        let config = |retain: &str, disk: &str| {
-            let (retain_raw, max_disk) = (Some(retain.into()), Some(disk.into()));
-            let settings = Settings { retain_raw, max_disk, ..Settings::default() };
-            settings.into_config().map(|config| (config.store.retain_raw, config.store.max_disk))
-        };
-        let day = Duration::from_secs(24 * 3600);
-        assert_eq!(config("2d", "1GiB").unwrap(), (Some(2 * day), Some(1 << 30)));
-        assert_eq!(config("forever", "300M").unwrap(), (None, Some(300 << 20)));
-        assert_eq!(Settings::default().into_config().unwrap().store.retain_raw, Some(7 * day));
-        for (retain, disk, wanted) in [
-            ("0s", "1GiB", "retain_raw: it must be more than 0"),
-            ("soon", "1GiB", "retain_raw: \"soon\" is no duration"),
-            ("1d", "1MiB", "max_disk: \"1MiB\" is too little; write it like 20GiB"),
-            ("1d", "much", "max_disk: \"much\" is no number of bytes"),
-            ("1d", "99999999999TiB", "max_disk: \"99999999999TiB\" is no number of bytes"),
-        ] {
-            let error = config(retain, disk).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-        }
-    }
-
-    #[test]
-    fn rollups_are_read() {
-        let file =
-            "retain_hourly = \"0\"\nretain_functions = \"forever\"\nrollup_labels = [\"team\"]";
-        let store = read(file).unwrap().into_config().unwrap().store;
-        assert_eq!((store.retain_hourly, store.retain_functions), (Some(Duration::ZERO), None));
-        assert_eq!(store.rollup_labels, ["team".into()]);
-        for (text, wanted) in [
-            ("retain_hourly = \"0s\"", "retain_hourly: it must be more than 0"),
-            ("rollup_labels = [\"host\"]", "rollup_labels: \"host\" cannot be kept"),
-            ("rollup_labels = [\"\"]", "rollup_labels: \"\" cannot be kept"),
-        ] {
-            let error = read(text).unwrap().into_config().unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_its_place() {
-        for (text, wanted) in [
-            ("http = 1", "the configuration FILE is wrong: line 1: "),
-            ("\nhtpp = \"x\"", "line 2: unknown field `htpp`"),
-            ("http =", "line 1: "),
-        ] {
-            let error = read(text).unwrap_err();
-            assert!(error.contains(wanted), "{error}");
-        }
-        let zero = Settings { query_timeout: Some("0s".into()), ..Settings::default() };
-        let error = zero.into_config().unwrap_err().to_string();
-        assert!(error.contains("query_timeout: it must be more than 0"), "{error}");
     }
 }

@@ -25,6 +25,8 @@ mod newer;
 mod random;
 #[path = "store/rolling.rs"]
 mod rolling;
+#[path = "store/rolling_more.rs"]
+mod rolling_more;
 #[path = "store/room.rs"]
 mod room;
 #[path = "store/sim_disk.rs"]

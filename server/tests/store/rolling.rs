@@ -4,29 +4,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stoker_dag::{
-    Definition, Frame, FrameId, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS,
-};
-use stoker_server::query::diff::{DiffAnswer, DiffBy, DiffOptions, Per, diff};
+use stoker_dag::{Frame, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
 use stoker_server::query::{
     CapacityAnswer, CapacityOf, CapacityOptions, CapacityStep, Engine, FlameGraph, Limits, Parts,
-    Progress, Query, QueryError, Selector, TableRow, TenantParts, Timeline, TimelineOptions, Top,
-    TopBy, capacity, flamegraph, fold, rows, timeline, top,
+    Progress, Query, QueryError, Selector, TenantParts, Timeline, TimelineOptions, Top, TopBy,
+    capacity, flamegraph, fold, timeline, top,
 };
 use stoker_server::store::{
-    HOUR_NS, LateNames, Level, ReplicateGroup, Store, StoreConfig, TenantId, TimeRange,
+    HOUR_NS, Level, ReplicateGroup, Store, StoreConfig, TenantId, TimeRange,
 };
 use stoker_wire::{BatchBody, HostFacts, RowGroup};
 
 use crate::files::{config, crash_copy, files, folder};
 use crate::model::{Agent, Content, some_rows};
 
-const HOUR: u64 = 360;
-const HOURS: Duration = Duration::from_secs(3600);
+pub const HOUR: u64 = 360;
+pub const HOURS: Duration = Duration::from_secs(3600);
 /// The start of a day.
-const START: u64 = 1_700_006_400 * 1_000_000_000;
+pub const START: u64 = 1_700_006_400 * 1_000_000_000;
 
-fn settings(dir: &std::path::Path) -> StoreConfig {
+pub fn settings(dir: &std::path::Path) -> StoreConfig {
     StoreConfig {
         retain_raw: Some(100_000 * HOURS),
         retain_hourly: Some(100_010 * HOURS),
@@ -36,21 +33,21 @@ fn settings(dir: &std::path::Path) -> StoreConfig {
 }
 
 /// When what was taken in the first windows is this much older than raw data are kept.
-fn age(hours: u64) -> UnixNanos {
+pub fn age(hours: u64) -> UnixNanos {
     UnixNanos(START + (100_000 + hours) * HOUR_NS)
 }
 
-fn maintain(store: &Store, now: UnixNanos) {
+pub fn maintain(store: &Store, now: UnixNanos) {
     while store.maintain(now) {}
 }
 
-async fn restart(store: Store, dir: &std::path::Path) -> Store {
+pub async fn restart(store: Store, dir: &std::path::Path) -> Store {
     store.flush_and_close().await.unwrap();
     drop(store);
     Store::open(settings(dir)).unwrap()
 }
 
-fn function(name: &str) -> Frame {
+pub fn function(name: &str) -> Frame {
     let module = if name.starts_with("lib") { "lib" } else { "app" };
     Frame::Interpreted {
         runtime: "python".into(),
@@ -61,7 +58,7 @@ fn function(name: &str) -> Frame {
 }
 
 /// Sends what a host saw in a window: stacks of functions with their samples, for services.
-async fn send(store: &Store, host: u8, window: u64, stacks: &[(&str, &str, u64)]) {
+pub async fn send(store: &Store, host: u8, window: u64, stacks: &[(&str, &str, u64)]) {
     let mut agent = Agent::new(host);
     agent.sequence = window;
     let name = agent.source.host_name.to_string();
@@ -95,7 +92,7 @@ async fn send(store: &Store, host: u8, window: u64, stacks: &[(&str, &str, u64)]
 }
 
 /// Three hosts, two services, recursion, two hours.
-async fn fill(store: &Store) {
+pub async fn fill(store: &Store) {
     for host in 1..4 {
         for window in [0, 1, HOUR - 1, HOUR, HOUR + 7] {
             let stacks = [
@@ -109,11 +106,11 @@ async fn fill(store: &Store) {
     }
 }
 
-fn parts(store: &Store) -> TenantParts {
+pub fn parts(store: &Store) -> TenantParts {
     TenantParts { store: store.clone(), tenant: TenantId::default_tenant() }
 }
 
-fn ask<T>(
+pub fn ask<T>(
     store: &Store,
     selector: &str,
     windows: (u64, u64),
@@ -128,25 +125,25 @@ fn ask<T>(
     work(Engine { parts: &parts, limits: &limits, progress: &progress }, &query)
 }
 
-const ALL: (u64, u64) = (0, 2 * HOUR);
+pub const ALL: (u64, u64) = (0, 2 * HOUR);
 
-fn table(store: &Store, selector: &str) -> Top {
+pub fn table(store: &Store, selector: &str) -> Top {
     ask(store, selector, ALL, |engine, query| top(engine, query, TopBy::Function, 0)).unwrap()
 }
 
-fn graph(store: &Store, windows: (u64, u64)) -> FlameGraph {
+pub fn graph(store: &Store, windows: (u64, u64)) -> FlameGraph {
     let work =
         |engine: Engine<'_>, query: &Query| flamegraph(query, &fold(engine, query, None)?, 0);
     ask(store, "cpu", windows, work).unwrap()
 }
 
-fn line(store: &Store, windows: (u64, u64)) -> Timeline {
+pub fn line(store: &Store, windows: (u64, u64)) -> Timeline {
     let options = TimelineOptions { group_by: Some("service_name".into()), ..Default::default() };
     ask(store, "cpu", windows, |engine, query| timeline(engine, query, &options)).unwrap()
 }
 
 /// Services and functions by the hour, with everything that is told of them.
-fn used(store: &Store) -> [String; 2] {
+pub fn used(store: &Store) -> [String; 2] {
     [CapacityOf::Services, CapacityOf::Functions].map(|of| {
         let (step, limit, prices) = (CapacityStep::Hour, 0, Arc::default());
         let options = CapacityOptions { of, by: vec!["service_name".into()], step, limit, prices };
@@ -194,125 +191,6 @@ async fn answers_are_the_same_at_every_level() {
     maintain(&store, age(30));
     assert_eq!(graph(&store, ALL).total, 0);
     assert_eq!(files(dir.path(), "segments").len(), 1, "what is left is a marker");
-}
-
-/// Debug information that was pushed after the samples came.
-#[derive(Debug)]
-struct Pushed;
-
-impl LateNames for Pushed {
-    fn of_frames(
-        &self,
-        _: &TenantId,
-        frames: &mut dyn Iterator<Item = (FrameId, &Frame)>,
-    ) -> Vec<(FrameId, Definition)> {
-        let named = frames.filter(|(_, frame)| matches!(frame, Frame::Native { .. }));
-        named.map(|(id, _)| (id, crate::model::definition(77))).collect()
-    }
-}
-
-#[tokio::test]
-async fn function_tables_know_names_that_came_late() {
-    for is_pushed in [false, true] {
-        let dir = folder();
-        let store = Store::open(settings(dir.path())).unwrap();
-        let mut agent = Agent::new(1);
-        let mut body = agent.batch(0, &some_rows(1));
-        body.definitions.clear();
-        agent.append(&store, &body).await.unwrap();
-        let store = restart(store, dir.path()).await;
-        if is_pushed {
-            store.name_by(Arc::new(Pushed));
-        }
-        maintain(&store, age(13));
-        let range =
-            Query::new(Selector::parse("cpu").unwrap(), UnixNanos(0), UnixNanos(u64::MAX / 2));
-        let (parts, limits) = (parts(&store), Limits::default());
-        let progress = Progress::after(limits.timeout);
-        let engine = Engine { parts: &parts, limits: &limits, progress: &progress };
-        let query = range.unwrap().widened(&parts);
-        let table = top(engine, &query, TopBy::Function, 0).unwrap();
-        assert_eq!(table.level, "functions");
-        let has = |name: &str| table.rows.iter().any(|row| row.name == name && row.module == "app");
-        assert_eq!((has("fn77"), has("(no symbols)")), (is_pushed, !is_pushed), "{table:#?}");
-    }
-}
-
-#[tokio::test]
-async fn hosts_of_a_diff_are_groups_where_hosts_are_gone() {
-    let dir = folder();
-    let store = Store::open(settings(dir.path())).unwrap();
-    for host in 1..9 {
-        for window in [0, 1] {
-            send(&store, host, window, &[("api", "main;fib", 30), ("web", "main;lib_add", 30)])
-                .await;
-        }
-    }
-    let store = restart(store, dir.path()).await;
-    let compared = |store: &Store| {
-        let options = DiffOptions {
-            by: DiffBy::Function,
-            replicates: "host".to_owned(),
-            per: Per::HostSecond,
-            rates: None,
-            alpha: DiffOptions::ALPHA,
-            min_share: DiffOptions::MIN_SHARE,
-            is_paired: false,
-            has_time: true,
-            gate: None,
-            limit: 0,
-        };
-        let of =
-            |service: &str| Selector::parse(&format!("cpu{{service_name={service:?}}}")).unwrap();
-        ask(store, r#"cpu{service_name="web"}"#, ALL, |engine, web| {
-            let api = Query { selector: of("api"), range: web.range };
-            diff((engine, &api), (engine, web), &options)
-        })
-        .unwrap()
-    };
-    let raw = compared(&store);
-    assert_eq!((raw.base.replicates, raw.new.replicates), (8, 8));
-    maintain(&store, age(3));
-    let rolled = compared(&store);
-    let tenant = TenantId::default_tenant();
-    let groups: std::collections::BTreeSet<_> =
-        (1..9u8).map(|host| ReplicateGroup::of_host(&tenant, &[host + 100; 16])).collect();
-    assert_eq!(rolled.base.replicates, groups.len());
-    assert!(rolled.has_error_bars);
-    assert_eq!((rolled.base.total, rolled.new.total), (raw.base.total, raw.new.total));
-    let shares = |answer: &DiffAnswer| -> Vec<(String, u64, u64)> {
-        answer.rows.iter().map(|row| (row.key.name.clone(), row.base_self, row.new_total)).collect()
-    };
-    let (mut a, mut b) = (shares(&raw), shares(&rolled));
-    a.sort();
-    b.sort();
-    assert_eq!(a, b);
-}
-
-#[tokio::test]
-async fn tables_are_the_same_whatever_is_merged() {
-    let dir = folder();
-    let mut store = Store::open(settings(dir.path())).unwrap();
-    for host in 1..4 {
-        for window in [0, 5, HOUR] {
-            send(&store, host, window, &[("api", "main;fib", 3), ("web", "main", 1)]).await;
-            store = restart(store, dir.path()).await;
-        }
-    }
-    let tables = |store: &Store| {
-        let table = ask(store, "cpu", ALL, rows).unwrap();
-        (table.names, table.labels, table.rows)
-    };
-    let before = tables(&store);
-    assert_eq!((before.1.len(), before.2.len()), (18, 18));
-    maintain(&store, UnixNanos(START + 10 * HOUR_NS));
-    assert_eq!(files(dir.path(), "segments").len(), 2);
-    assert_eq!(tables(&store), before);
-    maintain(&store, age(3));
-    let (names, _, rolled) = tables(&store);
-    assert_eq!(names, ["replicate_group".into(), "service_name".into()]);
-    let sum = |rows: &[TableRow]| rows.iter().map(|row| row.value).sum::<u64>();
-    assert_eq!(sum(&rolled), sum(&before.2));
 }
 
 #[tokio::test]
