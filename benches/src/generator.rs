@@ -3,10 +3,10 @@
 //! What it has of real ones:
 //!
 //! - **Programs.** [`FUNCTIONS`] functions in [`BUILDS`] files, shared by hundreds of services. A function
-//!   calls up to six others, the first far more often than the last, so stacks share their callers and
-//!   functions are as unequal as 1/rank (Zipf). Stacks have 5 to 120 frames, 30 on average.
+//!   calls up to six others, the usual one fifteen times in sixteen, so stacks share their callers and
+//!   functions are as unequal as real ones (Zipf). Stacks have 5 to 120 frames, 30 on average.
 //! - **Services** each have their own entry and their hot stacks, which are taken by 1/rank; one sample in
-//!   ten is a fresh walk through the same calls, so new stacks never cease to come.
+//!   fifty is a fresh walk through the same calls, so new stacks never cease to come.
 //! - **Hosts** run a few services each and differ: in how busy they are (0.4 to 1.6 of the mean) and in
 //!   which of a service's stacks are hot.
 //! - **Versions** follow one another in the course of an hour, at another time for each service.
@@ -46,7 +46,7 @@ pub struct Shape {
 
 impl Shape {
     /// Hundreds of services, four on each host, 19 Hz of one busy CPU for each.
-    pub const FLEET: Self = Self { services: 200, on_each: 4, samples: 190, hot_stacks: 500 };
+    pub const FLEET: Self = Self { services: 200, on_each: 4, samples: 190, hot_stacks: 100 };
 }
 
 /// Makes batches.
@@ -106,7 +106,8 @@ impl Fleet {
         for _ in 0..depth.min(120) {
             node = self.dictionary.nodes.child(node, self.frames[index(at % FUNCTIONS)]);
             let callees = 1 + at % 6;
-            let choice = self.random.u64(..=callees).min(self.random.u64(..=callees));
+            let is_usual = self.random.u8(..16) != 0;
+            let choice = if is_usual { 0 } else { self.random.u64(..=callees) };
             at = at.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(choice * 7919) >> 7;
         }
         node
@@ -117,11 +118,11 @@ impl Fleet {
         let busy = 40 + host.wrapping_mul(2_654_435_761) % 121;
         let mut counts = BTreeMap::new();
         for _ in 0..(self.shape.samples * busy / 100).max(1) {
-            let node = if self.random.u8(..10) == 0 {
+            let node = if self.random.u8(..50) == 0 {
                 self.walk(service)
             } else {
                 // Each halving of the bound is as likely: weights fall off like 1/rank.
-                let bound = (self.shape.hot_stacks >> self.random.u32(..10)).max(1);
+                let bound = (self.shape.hot_stacks >> self.random.u32(..7)).max(1);
                 let rank = self.random.usize(..bound) + index(host % 3);
                 self.hot[index(service)][rank % self.shape.hot_stacks]
             };

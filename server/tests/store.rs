@@ -15,6 +15,8 @@ mod files;
 mod folder;
 #[path = "store/golden.rs"]
 mod golden;
+#[path = "store/hostile.rs"]
+mod hostile;
 #[path = "store/merging.rs"]
 mod merging;
 #[path = "store/model.rs"]
