@@ -128,6 +128,19 @@ const nameless = [
   { file: "libfrobnicate.so.3", build_id: "07e3d1c2a9984fb0c1d2", named: 110, nameless: 40, hosts: 2 },
 ];
 
+function capacity(path, labels, step) {
+  const steps = step === "all" ? [[0, range.until_ms - range.from_ms]] : [0, 1, 2, 3, 4, 5].map((i) => [i * 3_600_000, 3_600_000]);
+  const names = path.endsWith("functions") ? top("function").rows.map((row) => ({ name: "", function: row.name, module: row.module, cores: row.total / 4e9, own: row.self / 4e9 })) : ["api", "postgres", "worker"].map((name, i) => ({ name, cores: 0.618 - 0.15 * i }));
+  const rows = steps.flatMap(([start, length], i) => names.map(({ cores: all, own, name, ...rest }) => {
+    const cores = all * (1 + 0.4 * Math.sin(i + name.length));
+    const seconds = (cores * length) / 1000;
+    const properties = name === "" ? {} : Object.fromEntries(labels.split(",").map((label) => [label, label === "version" ? "1.5" : name]));
+    const mine = own === undefined ? {} : { self_cpu_seconds: (own * length) / 1000, self_cpu_cost: own * 0.0125 };
+    return { name, properties, ...rest, window: { start: new Date(range.from_ms + start).toISOString(), end: "" }, minutes: length / 60_000, cpuCoreUsageAverage: cores, cpu_seconds: seconds, relative_error: 0.031, cpu_cost: cores * 0.0125, ...mine };
+  }));
+  return { ...common, level: "raw", step, by: labels.split(","), currency: "EUR", cpu_seconds: rows.reduce((sum, row) => sum + (row.self_cpu_seconds ?? row.cpu_seconds), 0), coverage: [{ coverage: 0.969, host_cpu_seconds: 1500 }], rows_total: rows.length, rows };
+}
+
 /** When the pictures are taken. */
 export const NOW_MS = range.until_ms;
 export const RANGE = `from=${range.from_ms / 1000}&until=${range.until_ms / 1000}`;
@@ -154,6 +167,9 @@ export function answer(url) {
       return compare();
     case "diff":
       return diff();
+    case "capacity/services":
+    case "capacity/functions":
+      return capacity(url.pathname, get("by"), get("step"));
     case "agents":
       return { agents, broken, nameless };
     default:

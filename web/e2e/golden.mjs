@@ -28,6 +28,7 @@ const PAGES = {
   sandwich: `/?page=sandwich&fn=render&mod=api&${RANGE}`,
   compare: `/?page=compare&${RANGE}&base=cpu&base_from=1&base_until=2`,
   fleet: "/?page=fleet",
+  capacity: `/?page=capacity&${RANGE.replace(/until=\d+/, (text) => `until=${Number(text.slice(6)) + 18_000}`)}`,
 };
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--font-render-hinting=none", "--disable-lcd-text"] });

@@ -191,6 +191,30 @@ await check("a short link keeps its data, shows the same picture, and leads back
   return link;
 });
 
+await check("capacity is by service, version and function, sums to the whole, and leads to the flame graph", async () => {
+  await page.goto(`${base}/?page=capacity&${range}`);
+  const rows = page.locator(".capacity-table tbody tr");
+  await rows.first().waitFor();
+  const answer = await page.evaluate(async (search) => (await fetch(`/api/v1/capacity/services?query=cpu&${search}`)).json(), range);
+  const sum = answer.rows.reduce((all, row) => all + row.cpu_seconds, 0);
+  assert(Math.abs(sum - answer.cpu_seconds) < 1e-6 * sum, `${sum} s in rows, ${answer.cpu_seconds} s in all`);
+  await shoot(page, "capacity-light");
+  const csv = await page.getByRole("link", { name: "CSV" }).getAttribute("href");
+  const text = await page.evaluate(async (href) => (await fetch(href)).text(), csv);
+  assert(text.startsWith("start,end,minutes,service_name,cpuCoreUsageAverage"), text.slice(0, 80));
+  const service = await rows.first().locator("bdi").first().innerText();
+  await rows.first().locator("button").click();
+  await drawn(page, "no flame graph of the service", (p) => p.groups === "0" && Number(p.nodes) > 1);
+  assert((new URL(page.url()).searchParams.get("query") ?? "").includes(service), `the selector does not name ${service}`);
+  await page.goBack();
+  await page.getByRole("button", { name: "Functions", exact: true }).click();
+  await page.locator(".capacity-table tbody .module").first().waitFor();
+  equal(new URL(page.url()).searchParams.get("rows"), "function", "rows in the link");
+  await rows.first().locator("button").click();
+  await page.locator("#callers").waitFor();
+  return `${answer.rows_total} services, ${service} first`;
+});
+
 await check("the fleet shows its agents", async () => {
   await page.goto(`${base}/?page=fleet`);
   const row = page.locator(".fleet tbody tr").first();
@@ -295,7 +319,7 @@ await check("every page meets WCAG A and AA as far as axe can tell, in both them
   const found = [];
   for (const colorScheme of ["light", "dark"]) {
     const other = await newPage({ colorScheme });
-    for (const path of ["/", "/?page=functions", "/?page=sandwich&fn=x", `/?page=compare&${range}&base=cpu&base_from=now-1h&base_until=now`, "/?page=fleet"]) {
+    for (const path of ["/", "/?page=functions", "/?page=sandwich&fn=x", `/?page=compare&${range}&base=cpu&base_from=now-1h&base_until=now`, "/?page=fleet", "/?page=capacity", "/?page=capacity&rows=function"]) {
       await other.goto(`${base}${path}`);
       await other.waitForTimeout(1500);
       const wrong = await violations(other);
@@ -309,7 +333,7 @@ await check("every page meets WCAG A and AA as far as axe can tell, in both them
 
 await check("every page fits into 360 px", async () => {
   const phone = await newPage({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true });
-  for (const path of ["/", "/?page=functions", "/?page=sandwich&fn=x", `/?page=compare&${range}&base=cpu&base_from=now-1h&base_until=now`, "/?page=fleet"]) {
+  for (const path of ["/", "/?page=functions", "/?page=sandwich&fn=x", `/?page=compare&${range}&base=cpu&base_from=now-1h&base_until=now`, "/?page=fleet", "/?page=capacity&rows=function"]) {
     await phone.goto(`${base}${path}`);
     await phone.waitForTimeout(1200);
     equal(await phone.evaluate(() => document.documentElement.scrollWidth), 360, `width of ${path}`);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { formatDuration, formatNs, formatRate, formatShare, formatValue, perTime } from "../src/app/format.ts";
 import { chartData, marksOf, MAX_GROUPS, stacked } from "../src/app/series.ts";
+import { barsOf, monthly } from "../src/app/capacity.ts";
 import { originFacts } from "../src/app/frame.ts";
 import { buildTree } from "../src/layout/index.ts";
-import type { Flamegraph, Timeline } from "../src/state/index.ts";
+import type { Capacity, CapacityRow, Flamegraph, Timeline } from "../src/state/index.ts";
 import { profileOf } from "./profiles.ts";
 
 describe("numbers", () => {
@@ -167,5 +168,26 @@ describe("where a frame is from", () => {
     expect(facts([{ count: 1, ids: ["0a1b"] }], 0)).toEqual([]);
     expect(facts([{ count: 0, ids: [] }])).toEqual([["Sampled", "by the CPU clock, 19 Hz"]]);
     expect(originFacts({}, tree, 1)).toEqual([]);
+  });
+});
+
+describe("capacity", () => {
+  const row = (name: string, start: string, cores: number): CapacityRow => ({ name, properties: {}, window: { start, end: "" }, minutes: 60, cpuCoreUsageAverage: cores, cpu_seconds: cores * 3600, relative_error: null, cpu_cost: null });
+  const answer = (rows: CapacityRow[]) => ({ rows }) as unknown as Capacity;
+
+  it("has a bar for each step, in order of time, and none where a row is not among the largest", () => {
+    const bars = barsOf(answer([row("a", "T02", 3), row("a", "T01", 1), row("b", "T02", 5)]), "service");
+    expect(bars.get("a")).toEqual({ cores: [1, 3], least: 1, most: 3 });
+    expect(bars.get("b")).toEqual({ cores: [0, 5], least: 0, most: 5 });
+  });
+
+  it("tells functions of one name in two modules apart", () => {
+    const of = (module: string) => ({ ...row("", "T01", 1), function: "f", module });
+    expect(barsOf(answer([of("a"), of("b")]), "function").size).toBe(2);
+  });
+
+  it("costs a month at the rate of an hour", () => {
+    expect(monthly(2, 60)).toBe(1460);
+    expect(monthly(2, 0)).toBe(0);
   });
 });

@@ -97,7 +97,7 @@ function open(address = "") {
   const search = new Desk<SearchAnswer>();
   const now = <T>(value: T) => () => Promise.resolve(value);
   const rest = { rows: [], groups: [], unit: "nanoseconds", total: 0 } as never;
-  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), diff: now(rest), agents: now({ agents: [], broken: [], nameless: [] }), annotations: now([]), compareFile: now(rest), makeLink: now(rest), link: now(rest), exportAddress: () => "", parse: now(rest) };
+  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), diff: now(rest), agents: now({ agents: [], broken: [], nameless: [] }), annotations: now([]), capacity: now(rest), capacityAddress: () => "", compareFile: now(rest), makeLink: now(rest), link: now(rest), exportAddress: () => "", parse: now(rest) };
   const session = new Session(api, page);
   session.start();
   return { page, desk, search, session };

@@ -35,7 +35,7 @@ const anyView: fc.Arbitrary<View> = fc.record({
   span: fc.option(fc.tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: 1, max: 1000 })).map(([a, b]) => [a / 1000, a / 1000 + b / 1000].map((x) => Math.round(x * 1e9) / 1e9) as [number, number])),
   flip: fc.boolean(),
   colouring: fc.constantFrom("module", "group"),
-  page: fc.constantFrom("explore", "functions", "sandwich", "compare", "fleet"),
+  page: fc.constantFrom("explore", "functions", "sandwich", "compare", "fleet", "capacity"),
   focus: fc.option(fc.record({ name: fc.string({ unit: "grapheme" }), module: fc.string() })),
   base: fc.option(fc.record({ query: fc.string(), from: anyTime, until: anyTime })),
   form: fc.constantFrom("merged", "side"),
@@ -43,6 +43,7 @@ const anyView: fc.Arbitrary<View> = fc.record({
   pane: fc.constantFrom("both", "graph", "table"),
   sort: fc.constantFrom("self", "total", "name"),
   chart: fc.constantFrom("stacked", "lines"),
+  capacityBy: fc.constantFrom("service", "version", "function"),
   allNodes: fc.boolean(),
 });
 

@@ -1,6 +1,7 @@
 /** The frame around the pages: header, keys that work everywhere, files, help. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Page, type Session, shownRange } from "../state/index.ts";
+import { CapacityPage } from "./capacity-page.tsx";
 import { ComparePage } from "./compare-page.tsx";
 import { ExplorePage } from "./explore-page.tsx";
 import { useFiles } from "./file-drop.ts";
@@ -65,6 +66,7 @@ export function App({ session }: { session: Session }) {
     "2": goTo("functions"),
     "3": goTo("compare"),
     // A link has no agents.
+    "5": goTo("capacity"),
     "4": () => !session.link && goTo("fleet")(),
   });
   useEffect(() => {
@@ -124,6 +126,8 @@ function CurrentPage(props: PageProps) {
       return <ComparePage {...props} />;
     case "fleet":
       return <FleetPage {...props} />;
+    case "capacity":
+      return <CapacityPage {...props} />;
   }
 }
 
@@ -133,4 +137,5 @@ const TITLES: Record<Page, string> = {
   sandwich: "Callers and callees: ",
   compare: "Compare: ",
   fleet: "Fleet",
+  capacity: "Capacity: ",
 };

@@ -10,6 +10,7 @@ const PAGE_NAMES: readonly (readonly [page: Page, text: string])[] = [
   ["functions", "Functions"],
   ["compare", "Compare"],
   ["fleet", "Fleet"],
+  ["capacity", "Capacity"],
 ];
 
 interface HeaderProps {
@@ -26,7 +27,7 @@ interface HeaderProps {
 
 export function Header({ session, snapshot, shown, choice, onTheme, onHelp, onLive, onOpenFile }: HeaderProps) {
   const { view } = snapshot;
-  const main = view.page === "functions" ? snapshot.top : view.page === "sandwich" ? snapshot.sandwich : view.page === "compare" ? snapshot.comparison : snapshot.flamegraph;
+  const main = view.page === "functions" ? snapshot.top : view.page === "sandwich" ? snapshot.sandwich : view.page === "compare" ? snapshot.comparison : view.page === "capacity" ? snapshot.capacity : snapshot.flamegraph;
   return (
     <header class="top">
       <h1 class="brand">

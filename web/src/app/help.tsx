@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./parts.tsx";
 
 const KEYS: readonly (readonly [keys: readonly string[], effect: string])[] = [
-  [["1", "2", "3", "4"], "Pages: Explore, Functions, Compare, Fleet"],
+  [["1", "2", "3", "4", "5"], "Pages: Explore, Functions, Compare, Fleet, Capacity"],
   [["/"], "Search frames: text, /regular expression/ or \"exact name\""],
   [["n", "N"], "Select the next or previous match, heaviest first"],
   [["←", "→", "↑", "↓"], "Select a frame: neighbours, caller, heaviest callee"],

@@ -226,6 +226,40 @@ export interface Agents {
   readonly nameless: readonly NamelessFile[];
 }
 
+/** CPU time of one step and one set of labels, or of one function in it. */
+export interface CapacityRow {
+  readonly name: string;
+  readonly properties: Readonly<Record<string, string>>;
+  readonly function?: string;
+  readonly module?: string;
+  readonly window: { readonly start: string; readonly end: string };
+  readonly minutes: number;
+  readonly cpuCoreUsageAverage: number;
+  readonly cpu_seconds: number;
+  readonly self_cpu_seconds?: number;
+  readonly relative_error: number | null;
+  readonly cpu_cost: number | null;
+  readonly self_cpu_cost?: number | null;
+}
+
+export interface Capacity {
+  readonly query: string;
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly level: string;
+  readonly currency: string;
+  readonly cpu_seconds: number;
+  readonly warnings?: readonly string[];
+  readonly coverage: readonly { readonly coverage: number | null; readonly host_cpu_seconds: number }[];
+  readonly rows_total: number;
+  readonly rows: readonly CapacityRow[];
+}
+
+export type CapacityStep = "all" | "hour" | "day";
+
+/** What the rows of a capacity table are. */
+export type CapacityBy = "service" | "version" | "function";
+
 export interface Range {
   readonly from: string;
   readonly until: string;
@@ -288,6 +322,9 @@ export interface Api {
   compare(query: string, range: Range, base: Range & { readonly query: string }, maxNodes: number, signal: AbortSignal): Promise<Comparison>;
   /** Whether differences are more than chance; a server that cannot say has no such endpoint. */
   diff(query: string, range: Range, base: Range & { readonly query: string }, signal: AbortSignal): Promise<Significance>;
+  capacity(query: string, range: Range, by: CapacityBy, step: CapacityStep, limit: number, signal: AbortSignal): Promise<Capacity>;
+  /** Where the same is a table for other tools. */
+  capacityAddress(query: string, range: Range, by: CapacityBy, step: CapacityStep): string;
   annotations(range: Range, signal: AbortSignal): Promise<readonly Annotation[]>;
   agents(signal: AbortSignal): Promise<Agents>;
   /** Makes a short link that keeps what `selections` select. */
@@ -300,6 +337,12 @@ export interface Api {
   /** Has the server read a file; it keeps nothing of it. */
   parse(name: string, body: Blob, signal: AbortSignal): Promise<ParsedFile>;
 }
+
+const CAPACITY: Record<CapacityBy, { readonly path: string; readonly labels: string }> = {
+  service: { path: "capacity/services", labels: "service_name" },
+  version: { path: "capacity/services", labels: "service_name,version" },
+  function: { path: "capacity/functions", labels: "" },
+};
 
 /** Boxes of a file beside a selection: as of two selections. */
 const COMPARE_FILE_NODES = 3500;
@@ -331,6 +374,8 @@ export function createApi(link: string | null = null, fetchJson: typeof fetch = 
       get("compare", { query, ...range, base: base.query, base_from: base.from, base_until: base.until, max_nodes: String(maxNodes) }, signal),
     diff: (query, range, base, signal) =>
       get("diff", { base: base.query, base_from: base.from, base_until: base.until, new: query, new_from: range.from, new_until: range.until, by: "function", limit: "5000" }, signal),
+    capacity: (query, range, by, step, limit, signal) => get(CAPACITY[by].path, { query, ...range, by: CAPACITY[by].labels, step, limit: String(limit) }, signal),
+    capacityAddress: (query, range, by, step) => address(`${within}${CAPACITY[by].path}`, { query, ...range, by: CAPACITY[by].labels, step, limit: "0", format: "csv" }),
     async annotations(range, signal) {
       return (await get<{ annotations: Annotation[] }>("annotations", { ...range }, signal)).annotations;
     },

@@ -1,7 +1,8 @@
 /** What a view asks the server: one question per slot. Two views with equal keys need equal answers. */
-import type { Api, Range } from "./api.ts";
+import type { Api, CapacityStep, Range } from "./api.ts";
 import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selector.ts";
 import type { Slots } from "./slots.ts";
+import { lengthMs } from "./time.ts";
 import { DEFAULT_VIEW, encodeZoom, graphGroup, type View } from "./view.ts";
 
 /** Of a profile of a million nodes these are the boxes that are a third of a pixel wide or more. */
@@ -10,6 +11,7 @@ const TOP_LIMIT = 1000;
 /** The Functions page lists more. */
 const FUNCTIONS_LIMIT = 20_000;
 const SERVICES_LIMIT = 500;
+const CAPACITY_LIMIT = 200;
 
 export interface Question<N extends keyof Slots = keyof Slots> {
   readonly slot: N;
@@ -45,6 +47,7 @@ export function questionsOf(view: View): Question[] {
   if (view.page === "compare" && base) {
     add("significance", [view.query, range, base], (api, signal) => api.diff(view.query, range, base, signal));
   }
+  if (view.page === "capacity") addCapacity(view, range, add);
   add("timeline", [view.query, range, view.groupBy], (api, signal) => api.timeline(view.query, range, view.groupBy, signal));
   add("annotations", [range], (api, signal) => api.annotations(range, signal));
   add("services", [anyService, range], (api, signal) => api.top(anyService, range, "service", SERVICES_LIMIT, signal));
@@ -74,6 +77,18 @@ function addFlamegraph(view: View, range: Range, add: Add): void {
     },
     root,
   );
+}
+
+function addCapacity({ query, capacityBy: by }: View, range: Range, add: Add): void {
+  add("capacity", [query, range, by], (api, signal) => api.capacity(query, range, by, "all", CAPACITY_LIMIT, signal));
+  const step = capacityStep(range);
+  if (step !== "all") add("capacitySteps", [query, range, by, step], (api, signal) => api.capacity(query, range, by, step, CAPACITY_LIMIT, signal));
+}
+
+/** The steps that a range has some of, and not too many; `all` where there are none. */
+export function capacityStep(range: Range): CapacityStep {
+  const hours = lengthMs(range, Date.now()) / 3_600_000;
+  return hours > 96 ? "day" : hours > 2 ? "hour" : "all";
 }
 
 /** The labels that there are, which do not depend on the selection; null where none are shown. */

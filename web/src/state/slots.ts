@@ -1,5 +1,5 @@
 /** The answers on a page, a slot for each question that a view asks. */
-import type { Agents, Annotation, ApiError, Comparison, Flamegraph, ProfileType, Sandwich, SearchAnswer, Significance, Timeline, Top } from "./api.ts";
+import type { Agents, Annotation, ApiError, Capacity, Comparison, Flamegraph, ProfileType, Sandwich, SearchAnswer, Significance, Timeline, Top } from "./api.ts";
 import type { View } from "./view.ts";
 
 /** One answer on the page and how far it can be trusted. */
@@ -25,6 +25,8 @@ export interface Slots {
   readonly comparison: Comparison;
   readonly significance: Significance;
   readonly agents: Agents;
+  readonly capacity: Capacity;
+  readonly capacitySteps: Capacity;
   readonly profileTypes: readonly ProfileType[];
   readonly labels: readonly string[];
 }
@@ -33,7 +35,7 @@ export type SlotName = keyof Slots;
 
 export type Snapshot = { readonly view: View; readonly paused: boolean } & { readonly [N in SlotName]: Slot<Slots[N]> };
 
-export const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "significance", "agents", "profileTypes", "labels"];
+export const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "significance", "agents", "capacity", "capacitySteps", "profileTypes", "labels"];
 
 export const EMPTY: Slot<never> = { answer: null, stale: false, loading: false, error: null, answeredAtMs: 0 };
 
@@ -50,6 +52,8 @@ export function mainSlots(snapshot: Snapshot): readonly Slot<unknown>[] {
       return [snapshot.comparison];
     case "fleet":
       return [snapshot.agents];
+    case "capacity":
+      return [snapshot.capacity];
   }
 }
 

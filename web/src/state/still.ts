@@ -25,9 +25,9 @@ interface Ranged {
   readonly until_ms: number;
 }
 
-function rangedSlot({ view, flamegraph, sandwich, comparison, timeline }: Snapshot): Pick<Slot<Ranged>, "answer" | "stale"> | null {
+function rangedSlot({ view, flamegraph, sandwich, comparison, timeline, capacity }: Snapshot): Pick<Slot<Ranged>, "answer" | "stale"> | null {
   const side = { answer: comparison.answer?.new ?? null, stale: comparison.stale };
-  return { explore: flamegraph, functions: timeline, sandwich, compare: side, fleet: null }[view.page];
+  return { explore: flamegraph, functions: timeline, sandwich, compare: side, fleet: null, capacity }[view.page];
 }
 
 /** What the relative times of some views mean; `times` and `baseTimes` are as the views have them. */

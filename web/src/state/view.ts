@@ -3,14 +3,14 @@
  * and in the address; nothing else is (theme and pausing belong to the person, not to the view).
  * Reading is forgiving, because links are cut and edited by hand: what cannot be read becomes its default.
  */
-import type { Range } from "./api.ts";
+import type { CapacityBy, Range } from "./api.ts";
 import { pinsService, SERVICE_LABEL } from "./selector.ts";
 import { DEFAULT_RANGE, isTime } from "./time.ts";
 
 export type Pane = "both" | "graph" | "table";
 export type SortKey = "self" | "total" | "name";
 export type Chart = "stacked" | "lines";
-export const PAGES = ["explore", "functions", "sandwich", "compare", "fleet"] as const;
+export const PAGES = ["explore", "functions", "sandwich", "compare", "fleet", "capacity"] as const;
 export type Page = (typeof PAGES)[number];
 export type Colouring = "module" | "group";
 export type CompareForm = "merged" | "side";
@@ -52,6 +52,8 @@ export interface View extends Range {
   readonly pane: Pane;
   readonly sort: SortKey;
   readonly chart: Chart;
+  /** What the rows of the capacity page are. */
+  readonly capacityBy: CapacityBy;
   /** True: ask for every node and not for the largest ones only. */
   readonly allNodes: boolean;
 }
@@ -74,6 +76,7 @@ export const DEFAULT_VIEW: View = {
   pane: "both",
   sort: "self",
   chart: "stacked",
+  capacityBy: "service",
   allNodes: false,
 };
 
@@ -119,6 +122,7 @@ export function viewToSearch(view: View): string {
   set("pane", view.pane, DEFAULT_VIEW.pane);
   set("sort", view.sort, DEFAULT_VIEW.sort);
   set("chart", view.chart, DEFAULT_VIEW.chart);
+  set("rows", view.capacityBy, DEFAULT_VIEW.capacityBy);
   set("nodes", view.allNodes ? "all" : "", "");
   const text = parameters.toString();
   return text === "" ? "" : `?${text}`;
@@ -149,6 +153,7 @@ export function viewFromSearch(search: string): View {
     pane: oneOf(get("pane", ""), ["both", "graph", "table"], DEFAULT_VIEW.pane),
     sort: oneOf(get("sort", ""), ["self", "total", "name"], DEFAULT_VIEW.sort),
     chart: oneOf(get("chart", ""), ["stacked", "lines"], DEFAULT_VIEW.chart),
+    capacityBy: oneOf(get("rows", ""), ["service", "version", "function"], DEFAULT_VIEW.capacityBy),
     allNodes: get("nodes", "") === "all",
   };
 }
