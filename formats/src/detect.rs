@@ -43,10 +43,14 @@ pub fn detect(bytes: &[u8], file_name: &str) -> Result<Format, ReadError> {
     if let Some(what) = pprof::legacy::recognise(&start) {
         return Err(ReadError::Refused { what, hint: pprof::legacy::HINT });
     }
-    if let Some((_, what, hint)) = REFUSED.iter().find(|(magic, ..)| trimmed.starts_with(magic)) {
+    // Functions are called `<T as Trait>::f`, too.
+    let is_refused = |magic: &[u8]| {
+        trimmed.starts_with(magic) && !(magic == b"<" && begins_with_a_stack(trimmed))
+    };
+    if let Some((_, what, hint)) = REFUSED.iter().find(|(magic, ..)| is_refused(magic)) {
         return Err(ReadError::Refused { what, hint });
     }
-    if trimmed.starts_with(b"{") || trimmed.starts_with(b"[") {
+    if begins_like_json(trimmed) {
         return json(trimmed, file_name);
     }
     let is_whole = start.len() < PEEK_BYTES;
@@ -57,6 +61,28 @@ pub fn detect(bytes: &[u8], file_name: &str) -> Result<Format, ReadError> {
         // The part that came out of a broken envelope looks like anything.
         Err(_) if gzip::is_gzip(bytes) && is_whole => Err(broken_envelope(bytes, &start)),
         found => found,
+    }
+}
+
+fn begins_with_a_stack(start: &[u8]) -> bool {
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    crate::collapsed::stack_and_value(String::from_utf8_lossy(line).trim_end()).is_ok()
+}
+
+/// Stacks begin with brackets and braces as well: `[unwind failed: …]`, `[kernel]`, `{closure}`.
+fn begins_like_json(start: &[u8]) -> bool {
+    let Some((first, rest)) = start.split_first() else { return false };
+    let next = rest.trim_ascii_start();
+    let is_word = |word: &[u8]| {
+        let after = next.strip_prefix(word).map(|after| after.first().copied());
+        after.is_some_and(|after| !after.is_some_and(|byte| byte.is_ascii_alphanumeric()))
+    };
+    match (first, next.first()) {
+        (b'{', after) => matches!(after, None | Some(b'"' | b'}')),
+        (b'[', None) => true,
+        (b'[', Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9')) => true,
+        (b'[', _) => [&b"true"[..], b"false", b"null"].into_iter().any(is_word),
+        _ => false,
     }
 }
 

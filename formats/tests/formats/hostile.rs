@@ -158,6 +158,21 @@ fn what_is_known_and_not_read_is_called_by_name() {
         [0u64, 3, 0, 10_000, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
     assert!(detect(&legacy, "cpu.prof").unwrap_err().to_string().contains("gperftools"));
     assert_eq!(detect(b"nothing here", "x.collapsed"), Ok(Format::Collapsed));
+    // A stack may begin with what begins JSON or HTML, and what is JSON or HTML stays that.
+    for stack in [
+        "[unwind failed: unknown mapping];main 3\n",
+        "[truncated];main 3",
+        "[kernel];main 3",
+        "{closure};main 3",
+        "<T as Trait>::f;main 3\n",
+    ] {
+        assert_eq!(detect(stack.as_bytes(), ""), Ok(Format::Collapsed), "{stack}");
+    }
+    for json in ["[1]", "[ {\"a\": 1} ]", "{}", "{ \"a\": [\n1", "[]", "[true, 1", "[null]"] {
+        let error = detect(json.as_bytes(), "").unwrap_err().to_string();
+        assert!(error.contains("JSON of another kind"), "{json}: {error}");
+    }
+    assert!(detect(b"<html><body>5", "").unwrap_err().to_string().contains("HTML"));
     let nothing = read_as(b"nothing here\nnor here\n", "x.collapsed").unwrap_err().to_string();
     assert!(nothing.contains("line 1"), "{nothing}");
 }
