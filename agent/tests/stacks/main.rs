@@ -8,6 +8,7 @@
 )]
 
 mod cost;
+mod edges;
 mod go;
 mod harness;
 mod symbols;
@@ -15,6 +16,7 @@ mod symbols;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use edges::{C_EDGES, CPP_EDGES, RUST_EDGES};
 use harness::{Program, Run, Running, Stack, can_sample, compile, source};
 use stoker_agent::kernel::Target;
 use stoker_unwind::Outcome;
@@ -24,41 +26,6 @@ const FREQUENCY_HZ: u32 = 997;
 /// How many stacks by tables are taken of each program, and for how long at most.
 const STACKS_WANTED: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Who calls whom among a program's own functions. `*` is any function of another file.
-const C_EDGES: &[(&str, &[&str])] = &[
-    ("_start", &["*"]),
-    ("main", &["once", "*", "recurse", "prepare_signal"]),
-    ("once", &["recurse", "sorting", "interrupted", "edges", "syscalls", "plugged", "*"]),
-    ("recurse", &["recurse", "variable", "inner"]),
-    ("variable", &["inner"]),
-    ("inner", &["burn"]),
-    ("sorting", &["*"]),
-    ("compare", &["inner"]),
-    ("interrupted", &["inner"]),
-    ("handler", &["inner"]),
-    ("edges", &["small"]),
-    ("syscalls", &["*"]),
-    ("plugged", &["plugin"]),
-    ("plugin", &["nested"]),
-    ("nested", &["called_back"]),
-    ("called_back", &["inner"]),
-    ("thread", &["recurse"]),
-];
-
-const CPP_EDGES: &[(&str, &[&str])] = &[
-    ("_start", &["*"]),
-    ("main", &["sorting", "visit", "catching", "*"]),
-    ("sorting", &["*"]),
-    ("visit", &["_ZN6Nested4areaEl"]),
-    ("_ZN6Nested4areaEl", &["visit", "burn"]),
-    ("throwing", &["throwing", "burn", "*"]),
-    ("catching", &["throwing", "burn", "*"]),
-    ("compare", &["burn"]),
-];
-
-const RUST_EDGES: &[(&str, &[&str])] =
-    &[("recurse", &["recurse", "burn", "*"]), ("compare", &["burn", "*"]), ("burn", &["*"])];
 
 /// Where threads start, and what Go's scheduler does.
 const STARTS: [&str; 10] = [
