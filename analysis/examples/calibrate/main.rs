@@ -2,7 +2,7 @@
 //! finds a change of a known size. `docs/diffs.md` shows what it printed.
 //!
 //! `calibrate [RUNS] [FLEETS] [--quiet-only] [--plot FOLDER]`: so many runs of the fleets whose names hold
-//! the word, without changes only, with pictures.
+//! one of the words (with `;` between them), without changes only, with pictures.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -107,12 +107,13 @@ fn main() {
     let plain: Vec<&String> = words.iter().take_while(|word| !word.starts_with("--")).collect();
     let count = plain.first().and_then(|n| n.parse().ok()).unwrap_or(2000);
     let only = plain.get(1).map_or("", |word| word);
+    let is_wanted = |name: &str| only.split(';').any(|word| name.contains(word));
     let folder = words.iter().skip_while(|word| *word != "--plot").nth(1);
     let mut plots = plot::Plots::default();
     println!("{count} runs each; {} functions of self, {} callers", world::LEAVES, world::GROUPS);
     println!("\nNothing changed:");
     println!("{:<38}{:>8}{:>8}{:>12}", "fleet", "alarm", "any", "naive");
-    for (name, fleet) in fleets().into_iter().filter(|(name, _)| name.contains(only)) {
+    for (name, fleet) in fleets().into_iter().filter(|(name, _)| is_wanted(name)) {
         let judged = runs(name, &fleet, None, count);
         println!(
             "{name:<38}{:>7.2}%{:>7.2}%{:>12.1}",
@@ -135,7 +136,7 @@ fn main() {
         "{:<38}{:>9}{:>7}{:>8}{:>8}{:>9}{:>12}{:>7}",
         "fleet", "minimum", "times", "found", "FDR", "alarm", "naive", "rank"
     );
-    for (name, fleet) in fleets().into_iter().filter(|(name, _)| name.contains(only)) {
+    for (name, fleet) in fleets().into_iter().filter(|(name, _)| is_wanted(name)) {
         let plain = median(&runs(name, &fleet, None, 200), |one| one.minimum);
         for times in [1.0, 2.0, 4.0] {
             // What grows varies more, and the minimum that is printed of it grows too: the change is
