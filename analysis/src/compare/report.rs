@@ -61,14 +61,18 @@ impl Change {
         is_told && self.margin().is_finite() && self.change().abs() > self.margin()
     }
 
-    /// The smallest change that would be found 19 times of 20.
+    /// The smallest change that would be found 19 times of 20. Of a change, t scatters more than of
+    /// none, because the error that it is divided by is an estimate itself: a noncentral t, taken as
+    /// normal (Johnson and Welch, Biometrika 31, 1940).
     #[must_use]
     pub fn minimum_detectable(&self) -> f64 {
         if self.error == 0.0 {
             return self.margin();
         }
+        let bar = self.bar.t;
+        let scatter = if bar.is_finite() { (1.0 + bar * bar / (2.0 * self.df)).sqrt() } else { 1.0 };
         // One-sided: twice the level gives the two-sided quantile of the library call.
-        self.margin() + t_quantile(2.0 * MISSED, self.df) * self.error
+        self.margin() + t_quantile(2.0 * MISSED, self.df) * scatter * self.error
     }
 
     /// The same, with changes and errors times `factor`.
