@@ -70,7 +70,8 @@ impl Change {
             return self.margin();
         }
         let bar = self.bar.t;
-        let scatter = if bar.is_finite() { (1.0 + bar * bar / (2.0 * self.df)).sqrt() } else { 1.0 };
+        let scatter =
+            if bar.is_finite() { (1.0 + bar * bar / (2.0 * self.df)).sqrt() } else { 1.0 };
         // One-sided: twice the level gives the two-sided quantile of the library call.
         self.margin() + t_quantile(2.0 * MISSED, self.df) * scatter * self.error
     }
