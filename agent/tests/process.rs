@@ -2,14 +2,15 @@
 //! crate is the second witness for what an ELF file says.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use object::{Object, ObjectSegment, ObjectSymbol, SegmentFlags};
 use stoker_agent::process::{
-    Backing, CgroupMounts, EXIT_GRACE, ElfInfo, MmapEvent, ProcessEvent, ProcessTable, host_cpu,
-    parse_maps,
+    Backing, CgroupMounts, EXIT_GRACE, ElfInfo, Inode, MmapEvent, ProcessEvent, ProcessTable,
+    host_cpu, parse_maps,
 };
 use stoker_dag::{BuildId, BuildIdKind, Frame, SpecialFrame, UnwindFailure};
 
@@ -178,6 +179,25 @@ fn a_process_that_is_gone_is_known_by_its_build_id_and_by_nothing_less() {
         if !is_found {
             assert_eq!(frame, failed(UnwindFailure::UnreadableFile));
         }
+    }
+}
+
+#[test]
+fn a_process_that_is_gone_is_known_by_the_inode_that_it_mapped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = sleep_copy(folder.path());
+    let wanted = witness_build_id(&program).expect("sleep has a build id");
+    let file = std::fs::metadata(&program).expect("is there");
+    let inode = Inode { device: file.dev(), number: file.ino() };
+    let replaced = Inode { number: file.ino() + 1, ..inode };
+    for (inode, is_found) in [(inode, true), (replaced, false)] {
+        let mut table = ProcessTable::new();
+        table.apply(ProcessEvent::Exec { pid: NOBODY, comm: "x".to_owned() }, Instant::now());
+        let event = MmapEvent { inode: Some(inode), ..mmap_event(&program, None) };
+        table.apply(ProcessEvent::Mmap(event), Instant::now());
+        let frame = table.resolve_user(NOBODY, 0x10_0000 + 0x3000, true);
+        let found = matches!(&frame, Frame::Native { build_id, .. } if *build_id == wanted);
+        assert_eq!(found, is_found, "{inode:?}: {frame:?}");
     }
 }
 

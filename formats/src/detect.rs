@@ -79,8 +79,7 @@ fn begins_like_json(start: &[u8]) -> bool {
     };
     match (first, next.first()) {
         (b'{', after) => matches!(after, None | Some(b'"' | b'}')),
-        (b'[', None) => true,
-        (b'[', Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9')) => true,
+        (b'[', None | Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9')) => true,
         (b'[', _) => [&b"true"[..], b"false", b"null"].into_iter().any(is_word),
         _ => false,
     }

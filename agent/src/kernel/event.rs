@@ -114,22 +114,7 @@ pub struct Sample<'a> {
     pub kernel: &'a [u64],
 }
 
-/// A GNU build id as the kernel read it from the file at the moment of mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BuildId {
-    pub(super) bytes: [u8; 20],
-    pub(super) len: u8,
-}
-
-impl BuildId {
-    /// The id's bytes, 20 in most files.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
-    }
-}
-
-/// Which file was mapped, where the kernel gives that and no build id.
+/// Which file was mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
     /// Device, major number.
@@ -161,9 +146,7 @@ pub struct Mmap {
     pub prot: u32,
     /// The file as the process names it, or what the kernel calls it: `//anon`, `[vdso]`.
     pub path: Box<Path>,
-    /// The file's build id, where it has one that was in memory. Excludes `file`.
-    pub build_id: Option<BuildId>,
-    /// The file's identity, where there is no build id and it is a file.
+    /// The file's identity, where it is a file.
     pub file: Option<FileId>,
 }
 

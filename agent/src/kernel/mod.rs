@@ -38,9 +38,7 @@ mod unwind;
 pub use config::{DEFAULT_UNWIND_BYTES, SamplerConfig};
 pub use cost::CostHistogram;
 pub use error::KernelError;
-pub use event::{
-    BuildId, Comm, FileId, KernelEvent, Mmap, Sample, SampleFlags, SampleSource, Target,
-};
+pub use event::{Comm, FileId, KernelEvent, Mmap, Sample, SampleFlags, SampleSource, Target};
 pub use own::{OwnConfig, OwnSampler, OwnStart};
 pub use preflight::{Check, frequency as check_frequency, likely_source, preflight};
 pub use sampler::Sampler;

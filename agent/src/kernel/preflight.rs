@@ -7,8 +7,7 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use super::{cpus, error::KernelError, event::SampleSource, perf::PerfEvent};
 
-/// What is asked of the kernel: `PERF_RECORD_MISC_MMAP_BUILD_ID` came with 5.12; ring buffers
-/// (5.8) are older.
+/// What is asked of the kernel. Ring buffers came with 5.8; nothing older than 6.1 was tried.
 const KERNEL_NEEDED: (u32, u32) = (5, 12);
 const KERNEL_NEEDED_TEXT: &str = "5.12";
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -135,8 +134,8 @@ fn btf() -> Result<String, KernelError> {
 fn process_events() -> Result<String, KernelError> {
     let cpu = first_cpu()?;
     PerfEvent::process_events(cpu)
-        .map(|_event| "mappings with build ids".to_owned())
-        .map_err(|source| explain(source, "process events with build ids"))
+        .map(|_event| "mappings with inodes".to_owned())
+        .map_err(|source| explain(source, "process events"))
 }
 
 fn sampling_source() -> Result<String, KernelError> {

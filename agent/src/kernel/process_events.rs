@@ -1,8 +1,8 @@
 //! What processes do, from every CPU.
 //!
 //! Perf's own process events rather than tracepoints or polling `/proc`: they carry the time, and
-//! the build id as the kernel reads it while the file is being mapped, so that a process that is gone
-//! before anybody looks keeps its names.
+//! which file it is (device and inode) that is being mapped, so that a process that is gone before
+//! anybody looks keeps its names.
 
 use std::io;
 

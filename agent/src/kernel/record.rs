@@ -6,7 +6,7 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
-use super::event::{BuildId, Comm, FileId, KernelEvent, Mmap};
+use super::event::{Comm, FileId, KernelEvent, Mmap};
 
 /// Length of `struct perf_event_header`.
 pub const HEADER_BYTES: usize = 8;
@@ -17,7 +17,6 @@ const RECORD_EXIT: u32 = 4;
 const RECORD_FORK: u32 = 7;
 const RECORD_MMAP2: u32 = 10;
 const MISC_COMM_EXEC: u16 = 1 << 13;
-const MISC_MMAP_BUILD_ID: u16 = 1 << 14;
 /// What the kernel gives as process where there is none.
 const NO_PID: u32 = u32::MAX;
 
@@ -82,7 +81,7 @@ pub fn decode(record: &[u8]) -> Decoded {
         RECORD_COMM => comm(Fields(body), misc),
         RECORD_EXIT => exit(Fields(body)),
         RECORD_FORK => fork(Fields(body)),
-        RECORD_MMAP2 => mmap(Fields(body), misc, time_ns),
+        RECORD_MMAP2 => mmap(Fields(body), time_ns),
         _ => return Decoded::Other,
     };
     match event {
@@ -121,12 +120,11 @@ fn fork(mut fields: Fields<'_>) -> Option<ProcessEvent> {
     Some(ProcessEvent::Fork { pid, tid, parent_pid, parent_tid })
 }
 
-fn mmap(mut fields: Fields<'_>, misc: u16, time_ns: u64) -> Option<ProcessEvent> {
+fn mmap(mut fields: Fields<'_>, time_ns: u64) -> Option<ProcessEvent> {
     let (pid, tid) = (fields.u32()?, fields.u32()?);
     let (start, len, pgoff) = (fields.u64()?, fields.u64()?, fields.u64()?);
     let identity = fields.take::<24>()?;
     let (prot, _flags) = (fields.u32()?, fields.u32()?);
-    let has_build_id = misc & MISC_MMAP_BUILD_ID != 0;
     Some(ProcessEvent::Mmap(Box::new(Mmap {
         time_ns,
         pid,
@@ -136,15 +134,9 @@ fn mmap(mut fields: Fields<'_>, misc: u16, time_ns: u64) -> Option<ProcessEvent>
         pgoff,
         prot,
         path: Path::new(OsStr::from_bytes(fields.text())).into(),
-        build_id: has_build_id.then(|| build_id(identity)).flatten(),
-        file: if has_build_id { None } else { file(identity) },
+        // Whatever the record's bits say: another listener who asks for build ids sets them here.
+        file: file(identity),
     })))
-}
-
-/// `build_id_size`, three reserved bytes, `build_id[20]`.
-fn build_id(identity: [u8; 24]) -> Option<BuildId> {
-    let [len, _, _, _, bytes @ ..] = identity;
-    (1..=20).contains(&len).then_some(BuildId { bytes, len })
 }
 
 /// `maj`, `min`, `ino`, `ino_generation`; all zero for what is not a file.

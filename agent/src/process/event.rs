@@ -29,9 +29,9 @@ pub struct MmapEvent {
     pub file_offset: u64,
     /// As the kernel writes it: an absolute path within the process's root, `//anon`, `[vdso]`, …
     pub path: PathBuf,
-    /// The GNU build id, where the kernel read one (`PERF_RECORD_MISC_MMAP_BUILD_ID`).
+    /// The build id, where somebody who saw the file says it; the kernel is not asked for it.
     pub build_id: Option<BuildId>,
-    /// The file's inode, where the record carries it instead of a build id.
+    /// The file's inode.
     pub inode: Option<Inode>,
 }
 

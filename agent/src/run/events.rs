@@ -1,7 +1,5 @@
 //! From the kernel's events to what the process table wants to hear.
 
-use stoker_dag::{BuildId, BuildIdKind};
-
 use crate::kernel::{KernelEvent, Mmap};
 use crate::process::{Inode, MmapEvent, ProcessEvent, device_number};
 
@@ -25,7 +23,6 @@ pub fn process_event(event: &KernelEvent<'_>) -> Option<ProcessEvent> {
 }
 
 fn mapped(mmap: &Mmap) -> MmapEvent {
-    let build_id = mmap.build_id.and_then(|id| BuildId::new(BuildIdKind::Gnu, id.as_bytes()).ok());
     let inode = mmap
         .file
         .map(|file| Inode { device: device_number(file.major, file.minor), number: file.inode });
@@ -35,7 +32,7 @@ fn mapped(mmap: &Mmap) -> MmapEvent {
         len: mmap.len,
         file_offset: mmap.pgoff,
         path: mmap.path.to_path_buf(),
-        build_id,
+        build_id: None,
         inode,
     }
 }

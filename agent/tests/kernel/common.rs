@@ -68,12 +68,6 @@ pub fn compile_burner() -> Program {
     Program { path, _folder: folder }
 }
 
-/// The build id in a file's note.
-pub fn gnu_build_id(path: &Path) -> Vec<u8> {
-    let bytes = fs::read(path).unwrap();
-    object::File::parse(&*bytes).unwrap().build_id().unwrap().unwrap().to_vec()
-}
-
 /// A process that burns CPU until dropped.
 pub struct Burner {
     program: Program,
