@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "symbols/debuginfod.rs"]
+mod debuginfod;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -139,7 +139,8 @@ impl Run {
 
     fn e2e(&self, object: Option<&Path>) -> Result<()> {
         web::build(&self.root)?;
-        packages::ensure("test", &["gcc", "golang-go", "binutils", "util-linux", "systemd"], true)?;
+        let needed = ["gcc", "golang-go", "binutils", "util-linux", "systemd", "debuginfod"];
+        packages::ensure("test", &needed, true)?;
         host::run(self.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         let mut command = self.cargo();
         command.args(["test", "--package", "stoker-tests", "--locked", "--no-fail-fast", "--"]);

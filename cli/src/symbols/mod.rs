@@ -3,6 +3,8 @@
 //! A file is looked at before it is sent, so that what a server would refuse is refused at once. A bad
 //! file stops nothing: the rest goes on, and exit code 2 says that at least one was not taken.
 
+mod fetch;
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ Examples:
   stoker symbols push api.debug                       what objcopy --only-keep-debug made of it
   stoker symbols push 'build/**/*.debug' --server http://stoker:4040
   stoker symbols list
+  stoker symbols fetch --debuginfod https://debuginfod.debian.net     what no agent could name
 
 A file gives names to the frames of its build: of what was stored before, and of what comes. The
 build id in the file says which build that is (readelf -n FILE). A file that is pushed again, or one
@@ -43,6 +46,7 @@ pub struct SymbolsArgs {
 enum SymbolsCommand {
     Push(PushArgs),
     List(ListArgs),
+    Fetch(fetch::FetchArgs),
 }
 
 /// Give a server binaries, or files of debug information
@@ -99,6 +103,7 @@ pub async fn run(args: SymbolsArgs) -> Result<ExitCode, Failure> {
     match args.command {
         SymbolsCommand::Push(args) => push(args).await,
         SymbolsCommand::List(args) => list(args).await.map(|()| ExitCode::SUCCESS),
+        SymbolsCommand::Fetch(args) => fetch::fetch(args).await,
     }
 }
 
