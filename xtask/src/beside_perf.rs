@@ -17,7 +17,7 @@ pub fn run() -> Result<()> {
         cargo
     };
     let build = ["build", "--release", "--locked", "-p", "stoker-cli", "-p", "stoker-benches"];
-    host::run(cargo().args(build).arg("--bins"))?;
+    host::run(cargo().args(build).args(["--bins", "--lib"]))?;
     host::say("beside-perf: some minutes; leave the machine alone meanwhile");
     let bench = ["run", "--release", "--locked", "--quiet", "-p", "stoker-benches"];
     host::run(cargo().args(bench).args(["--bin", "beside_perf"]))

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod beside_perf;
 mod browser;
 mod crash;
 mod ebpf;
@@ -37,6 +38,8 @@ enum Command {
     Test(test::Args),
     /// Measure, and append a line to benches/history/
     Bench,
+    /// Record the same programs with `stoker record` and `perf record`: cost, size, shares of functions
+    BesidePerf,
     /// Boot Debian's kernel in an emulator, load the programs there and record
     Qemu(qemu::Args),
     /// Kill the server under load a thousand times, and run thousands of lives on the simulated disk
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench => bench::run(),
+        Command::BesidePerf => beside_perf::run(),
         Command::Qemu(args) => qemu::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::Overload(args) => overload::run(&args),

@@ -32,7 +32,7 @@ KEPT long recurse(long depth) {
 	if (depth == 0) { burn(100000); return sorting(); }
 	return recurse(depth - 1) + 1;
 }
-int main(void) { for (int i = 0; i < 14000; i++) sink += recurse(20); return 0; }
+int main(void) { for (int i = 0; i < 30000; i++) sink += recurse(20); return 0; }
 ";
 
 const PYTHON: &str = "
