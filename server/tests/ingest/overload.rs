@@ -63,9 +63,9 @@ async fn memory_stays_within_its_bounds_and_nothing_is_lost() {
     }
     assert_eq!(server.samples(), AGENTS * BATCHES * STACKS);
     assert!(waits > 0, "nobody had to wait");
-    // Unbounded it would be about seven times as much. Every stream may be let in with one batch before
-    // what it brings is counted, and each log may be one batch over.
+    // Unbounded it would be about seven times as much. Every stream may be let in with one batch (some
+    // 400 KiB) before what it brings is counted, and each log may be one batch over.
     assert!(logs < MEMORY, "logs took {logs}");
-    assert!(streams < MEMORY / 2, "streams took {streams}");
+    assert!(streams < MEMORY / 4 * 3, "streams took {streams}");
     assert_eq!(server.metrics.counts().duplicates, 0);
 }
