@@ -33,7 +33,7 @@ impl Moves {
         &self.list
     }
 
-    /// What a key counts as; `None` is its caller.
+    /// What a key counts as; `None` is its caller, whichever that is.
     pub(super) fn target(&self, key: KeyIx) -> Option<KeyIx> {
         self.targets.get(&key).copied().unwrap_or(Some(key))
     }
@@ -231,6 +231,7 @@ impl Finder<'_> {
         if found < FOUND_AGAIN * total[side] {
             return;
         }
+        let to_one = callers.len() == 1;
         let mut to: Vec<(&KeyIx, &[f64; 2])> = callers.iter().collect();
         to.sort_by(|(a, x), (b, y)| y[side].total_cmp(&x[side]).then(a.cmp(b)));
         let to = to.into_iter().map(|(caller, _)| self.table.keys[caller.at()].clone()).collect();
@@ -240,7 +241,10 @@ impl Finder<'_> {
             to,
             share: total,
         });
-        self.moves.targets.insert(key, None);
+        // With one caller only, stacks that lack it (cut ones, or from before tables were loaded) go there too.
+        let only = if to_one { callers.keys().next().copied() } else { None };
+        let target = only.and_then(|caller| self.moves.target(caller));
+        self.moves.targets.insert(key, target);
     }
 }
 
@@ -254,4 +258,51 @@ fn last_part(name: &str) -> &str {
 fn class(name: &str) -> &str {
     let bare = name.split(['(', '<']).next().unwrap_or(name);
     &bare[..bare.len() - last_part(name).len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{Key, Replicate};
+    use super::super::{Options, compare};
+    use super::*;
+
+    /// Ten hosts a side of `main;parse;scan` and `main;rest`; on the new side `scan` is inlined. Some
+    /// stacks are cut, with neither `main` nor `parse`.
+    fn cut_stacks() -> Table {
+        let mut table = Table::default();
+        let [main, parse, scan, rest] = ["main", "parse", "scan", "rest"]
+            .map(|name| table.key(Key { name: name.into(), module: "exe".into() }));
+        let top = table.place(PlaceIx::ROOT, main);
+        let in_parse = table.place(top, parse);
+        let in_scan = table.place(in_parse, scan);
+        let in_rest = table.place(top, rest);
+        let [cut_scan, cut_parse] = [scan, parse].map(|key| table.place(PlaceIx::ROOT, key));
+        for (side, whole, cut) in
+            [(Side::Base, in_scan, cut_scan), (Side::New, in_parse, cut_parse)]
+        {
+            for host in 0..10u64 {
+                let name = format!("{host}");
+                let replicate = table.replicate(Replicate { name, side, placebo: 0, exposure: 1 });
+                for (place, value) in [
+                    (whole, 1_000 + host),
+                    (cut, 150 + host % 3),
+                    (in_parse, 900),
+                    (in_rest, 8_000),
+                ] {
+                    table.add(place, replicate, (value, value));
+                }
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn stacks_that_lack_the_only_caller_follow_what_was_inlined() {
+        let comparison = compare(&cut_stacks(), &Options::default()).unwrap();
+        assert_eq!(comparison.moves.len(), 1, "{:?}", comparison.moves);
+        assert_eq!(comparison.moves[0].kind, MoveKind::Inlined);
+        assert!(comparison.findings.is_empty(), "{:?}", comparison.findings);
+        let by_stack = Options { is_by_stack: true, ..Options::default() };
+        assert!(compare(&cut_stacks(), &by_stack).unwrap().findings.is_empty());
+    }
 }

@@ -181,7 +181,12 @@ impl Table {
         let mut moved = vec![PlaceIx::ROOT; self.parents.len()];
         for (at, parent, key) in self.places() {
             let above = moved[parent.at()];
-            moved[at.at()] = to(key).map_or(above, |key| table.place(above, key));
+            moved[at.at()] = match to(key) {
+                None => above,
+                // What counts as its caller is no call of its own.
+                Some(other) if other != key && table.key_of(above) == Some(other) => above,
+                Some(key) => table.place(above, key),
+            };
         }
         for (place, replicate, value, count) in self.cells() {
             table.add(moved[place.at()], replicate, (value, count));
