@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use stoker_dag::{Frame, LabelSet, ProfileType, UnixNanos};
-use stoker_server::http::{AgentEntry, AllowedHosts, Backend, HttpConfig, Metric, router};
+use stoker_server::http::{AgentEntry, AllowedHosts, Backend, HttpConfig, router};
 use stoker_server::query::{MemoryPart, MemoryParts, Parts};
 
 const START: u64 = 1_760_000_000;
@@ -21,14 +21,6 @@ impl Backend for Memory {
 
     fn agents(&self) -> Vec<AgentEntry> {
         vec![AgentEntry { host: "web-1".into(), cpus: 4, ..AgentEntry::default() }]
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        Vec::new()
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        Ok(())
     }
 }
 

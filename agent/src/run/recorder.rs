@@ -227,16 +227,14 @@ impl Recorder {
                 if matches!(&event, KernelEvent::Sample(sample) if !family.records(sample.pid)) {
                     return;
                 }
-                // Whoever is recorded is sampled soon: what it maps is made ready before.
-                if let KernelEvent::Exec { pid, .. } = event
-                    && family.records(pid)
-                {
-                    work.take(&event);
-                    work.unwinding.expected(pid);
-                    return;
-                }
             }
             work.take(&event);
+            // Whoever is recorded is sampled soon: what it maps is made ready before.
+            if let KernelEvent::Exec { pid, .. } = event
+                && family.as_ref().is_some_and(|family| family.records(pid))
+            {
+                work.unwinding.expected(pid);
+            }
         });
         if let Some(maps) = self.taking.unwind_maps() {
             work.unwinding.exchange(&mut work.processes, maps);

@@ -1,4 +1,4 @@
-//! What a bench comes to, for programs and for people. `docs/diffs.md` describes the JSON.
+//! What a bench comes to, for programs and for people. `docs/cli.md` describes the JSON.
 
 use serde::Serialize;
 use stoker_analysis::compare::Side;
@@ -126,7 +126,7 @@ impl BenchAnswer {
         notes
     }
 
-    /// The drift that is worth a word.
+    /// Whether a look before the last one decided.
     pub(super) const fn has_stopped_early(&self) -> bool {
         self.pairs < self.planned
     }

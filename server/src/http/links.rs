@@ -14,8 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt as _;
 
-use super::agents::AgentEntry;
-use super::backend::{Backend, Metric};
+use super::backend::Backend;
 use super::error::ApiError;
 use super::params::{Params, moment, now};
 use super::run::{json, run};
@@ -150,18 +149,6 @@ impl Backend for LinkBackend {
 
     fn annotations(&self) -> Option<Annotations> {
         self.annotations.clone()
-    }
-
-    fn agents(&self) -> Vec<AgentEntry> {
-        Vec::new()
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        Vec::new()
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        Ok(())
     }
 }
 

@@ -199,15 +199,7 @@ impl Scan<'_> {
             if self.nodes.as_ref().is_some_and(|accepted| !accepted[row.node.at()]) {
                 continue;
             }
-            let class = match pairs.known(row) {
-                Some(class) => class,
-                None => {
-                    let class = self.classify(part, row, sink)?;
-                    pairs.learn(row, class);
-                    class
-                }
-            };
-            if let Some(class) = class {
+            if let Some(class) = self.class_of(part, row, pairs, sink)? {
                 self.stats.rows_selected += 1;
                 sink.row(part, window, row, class);
             }
@@ -224,19 +216,28 @@ impl Scan<'_> {
         sink: &mut dyn Sink,
     ) -> Result<(), QueryError> {
         for row in &window.rows {
-            let class = match pairs.known(row) {
-                Some(class) => class,
-                None => {
-                    let class = self.classify(part, row, sink)?;
-                    pairs.learn(row, class);
-                    class
-                }
-            };
-            if let Some(class) = class {
+            if let Some(class) = self.class_of(part, row, pairs, sink)? {
                 sink.total(part, window, row, class);
             }
         }
         Ok(())
+    }
+
+    /// The class of a row: from memory, or worked out.
+    #[inline]
+    fn class_of(
+        &mut self,
+        part: &Dictionary,
+        row: &SampleRow,
+        pairs: &mut Pairs,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<u32>, QueryError> {
+        if let Some(class) = pairs.known(row) {
+            return Ok(class);
+        }
+        let class = self.classify(part, row, sink)?;
+        pairs.learn(row, class);
+        Ok(class)
     }
 
     fn classify(

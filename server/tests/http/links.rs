@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stoker_dag::ProfileType;
-use stoker_server::http::{AgentEntry, Backend, Metric};
+use stoker_server::http::Backend;
 use stoker_server::links::{LinkId, Links};
 use stoker_server::query::{Limits, MemoryParts, Parts};
 use stoker_server::store::{Level, Names, PartView, Rollups, StoreError, TenantId, TimeRange};
@@ -262,18 +262,6 @@ impl Backend for Rolled {
 
     fn links(&self) -> Option<Links> {
         Some(self.links.clone())
-    }
-
-    fn agents(&self) -> Vec<AgentEntry> {
-        Vec::new()
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        Vec::new()
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        Ok(())
     }
 }
 

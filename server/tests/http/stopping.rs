@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stoker_dag::ProfileType;
-use stoker_server::http::{AgentEntry, Backend, Metric};
+use stoker_server::http::Backend;
 use stoker_server::query::{Limits, Parts};
 use stoker_server::store::{Names, PartView, StoreError, TimeRange};
 
@@ -47,18 +47,6 @@ struct Slow(Endless);
 impl Backend for Slow {
     fn parts(&self) -> &dyn Parts {
         &self.0
-    }
-
-    fn agents(&self) -> Vec<AgentEntry> {
-        Vec::new()
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        Vec::new()
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        Ok(())
     }
 }
 

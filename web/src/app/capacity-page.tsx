@@ -3,21 +3,19 @@ import { useMemo } from "preact/hooks";
 import { absoluteRange, type Capacity, type CapacityBy, type CapacityRow, capacityStep, formatSelector, isRelative, parseSelector, SERVICE_LABEL, VERSION_LABEL, withValue } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
 import { barsOf, keyOf, monthly, type RowBars } from "./capacity.ts";
-import { useChart, useMarks } from "./explore-page.tsx";
 import { formatClock, formatCount, formatNs, formatShare } from "./format.ts";
+import { PageTimeline, useChart } from "./page-timeline.tsx";
 import { Icon, Name, Segments } from "./parts.tsx";
 import { ShareTools } from "./share.tsx";
 import { ErrorState, Notice } from "./states.tsx";
-import { TimelineView } from "./timeline-view.tsx";
 
 const MAX_ROWS = 200;
 
 export function CapacityPage({ shell, search, onShare }: PageProps) {
-  const { session, snapshot, theme } = shell;
+  const { session, snapshot } = shell;
   const { view, capacity, capacitySteps, timeline } = snapshot;
   const { answer } = capacity;
   const chart = useChart(timeline, isRelative(view));
-  const marks = useMarks(snapshot);
   const by = view.capacityBy;
   const step = capacityStep(view);
   const bars = useMemo(() => (capacitySteps.answer && !capacitySteps.stale && step !== "all" ? barsOf(capacitySteps.answer, by) : null), [capacitySteps.answer, capacitySteps.stale, by, step]);
@@ -35,19 +33,7 @@ export function CapacityPage({ shell, search, onShare }: PageProps) {
   };
   return (
     <>
-      <TimelineView
-        slot={timeline}
-        data={chart}
-        marks={marks}
-        groupBy={view.groupBy}
-        labels={snapshot.labels.answer ?? []}
-        chart={view.chart}
-        theme={theme}
-        onBrush={(fromMs, untilMs) => session.navigate(absoluteRange(fromMs, untilMs))}
-        onGroupBy={(groupBy) => session.navigate({ groupBy })}
-        onChart={(form) => session.navigate({ chart: form })}
-        onGroup={() => undefined}
-      />
+      <PageTimeline shell={shell} chart={chart} />
       <div class="toolbar">
         <Segments
           label="Rows are"

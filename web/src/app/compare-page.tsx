@@ -5,20 +5,18 @@ import { absoluteRange, isRelative, type View } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
 import { BaseControls } from "./base-controls.tsx";
 import { ComparisonPicture, useSides } from "./comparison-picture.tsx";
-import { useChart, useMarks } from "./explore-page.tsx";
 import { useKeys } from "./hooks.ts";
+import { PageTimeline, useChart } from "./page-timeline.tsx";
 import { Segments } from "./parts.tsx";
 import { ShareTools } from "./share.tsx";
 import { ErrorState, Notice } from "./states.tsx";
-import { TimelineView } from "./timeline-view.tsx";
 import { SearchBox } from "./toolbar.tsx";
 
 export function ComparePage({ shell, search, onShare }: PageProps) {
-  const { session, snapshot, theme } = shell;
+  const { session, snapshot } = shell;
   const { view, comparison, timeline } = snapshot;
   const { answer } = comparison;
   const chart = useChart(timeline, isRelative(view));
-  const marks = useMarks(snapshot);
   const [brushes, setBrushes] = useState<"new" | "base">("new");
   const { sides, broken } = useSides(answer);
   const parsed = useMemo(() => parseTerm(search.term), [search.term]);
@@ -34,19 +32,7 @@ export function ComparePage({ shell, search, onShare }: PageProps) {
   return (
     <>
       <BaseControls view={view} comparison={answer} onBase={(base) => session.navigate({ base })} onSwap={() => session.navigate(swapped(view))} />
-      <TimelineView
-        slot={timeline}
-        data={chart}
-        marks={marks}
-        groupBy={view.groupBy}
-        labels={snapshot.labels.answer ?? []}
-        chart={view.chart}
-        theme={theme}
-        onBrush={brush}
-        onGroupBy={(groupBy) => session.navigate({ groupBy })}
-        onChart={(form) => session.navigate({ chart: form })}
-        onGroup={() => undefined}
-      />
+      <PageTimeline shell={shell} chart={chart} onBrush={brush} />
       <div class="toolbar">
         <SearchBox
           field={search.field}

@@ -1,7 +1,7 @@
 /** Timeline, flame graph and functions of one selection. */
 import { useMemo, useState } from "preact/hooks";
 import { Kind, type Path, pathOf, type Tree, widestMatches } from "../layout/index.ts";
-import { type Annotation, absoluteRange, formatSelector, graphGroup, isRelative, parseSelector, presetRange, standardGraphGroup, type Slot, type Snapshot, type Timeline } from "../state/index.ts";
+import { absoluteRange, formatSelector, graphGroup, isRelative, parseSelector, presetRange, standardGraphGroup } from "../state/index.ts";
 import type { PageProps } from "./app.tsx";
 import { ContextMenu, type MenuItem, stackText, titleOf, useFrameMenu } from "./context-menu.tsx";
 import { FlameView } from "./flame-view.tsx";
@@ -11,11 +11,11 @@ import { narrowed } from "./header.tsx";
 import { useKeys } from "./hooks.ts";
 import { useLabelColours } from "./label-colours.ts";
 import { ExportMenu } from "./export-menu.tsx";
+import { PageTimeline, useChart } from "./page-timeline.tsx";
 import { type Found, useProfile, useSearch, useZoom } from "./profile.ts";
-import { type ChartData, chartData, type Mark, marksOf } from "./series.ts";
 import { ShareTools } from "./share.tsx";
 import { EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
-import { seriesColours, TimelineView } from "./timeline-view.tsx";
+import { seriesColours } from "./timeline-view.tsx";
 import { GraphGroup, GraphLook, PaneSwitch, SearchBox, ZoomNote } from "./toolbar.tsx";
 
 const MAX_MATCH_STEPS = 1_000;
@@ -39,7 +39,6 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
   const failing = flamegraph.error?.passing === true;
   const graphBy = graphGroup(view);
   const chart = useChart(timeline, relative);
-  const marks = useMarks(snapshot);
   const chartColours = useMemo(() => (chart ? seriesColours(chart, theme) : null), [chart, theme]);
   const labelColours = useLabelColours(tree, view.groupBy === graphBy ? chartColours : null, theme);
 
@@ -107,17 +106,9 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
   const blocking = profile.error ?? (flamegraph.error && (!failing || !answer) ? flamegraph.error : null);
   return (
     <>
-      <TimelineView
-        slot={timeline}
-        data={chart}
-        marks={marks}
-        groupBy={view.groupBy}
-        labels={snapshot.labels.answer ?? []}
-        chart={view.chart}
-        theme={theme}
-        onBrush={(fromMs, untilMs) => session.navigate(absoluteRange(fromMs, untilMs))}
-        onGroupBy={(groupBy) => session.navigate({ groupBy })}
-        onChart={(form) => session.navigate({ chart: form })}
+      <PageTimeline
+        shell={shell}
+        chart={chart}
         onGroup={(value) => {
           const query = narrowed(view.query, view.groupBy, value);
           if (query !== null) session.setQuery(query);
@@ -214,24 +205,6 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
       {menu.at && tree && <ContextMenu title={titleOf(tree, menu.at.node)} place={menu.at} items={menuItems(menu.at.node)} onClose={menu.close} />}
     </>
   );
-}
-
-/** What the timeline's answer says, as a chart. */
-export function useChart(timeline: Slot<Timeline>, relative: boolean): ChartData | null {
-  return useMemo(() => {
-    // An old chart beside the reason why there is no new one would pass for the new one.
-    if (!timeline.answer || (timeline.stale && timeline.error)) return null;
-    return chartData(timeline.answer, relative ? timeline.answeredAtMs : null);
-  }, [timeline.answer, timeline.answeredAtMs, timeline.stale && timeline.error !== null, relative]);
-}
-
-const NO_NOTES: readonly Annotation[] = [];
-
-/** Versions that begin within what is shown, and notes about it. */
-export function useMarks({ versions, annotations }: Snapshot): readonly Mark[] {
-  const known = versions.stale ? null : versions.answer;
-  const notes = (annotations.stale ? null : annotations.answer) ?? NO_NOTES;
-  return useMemo(() => marksOf(known, notes), [known, notes]);
 }
 
 function focusGraph(): void {

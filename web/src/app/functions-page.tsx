@@ -1,15 +1,14 @@
 /** All functions of a selection. */
 import { useMemo } from "preact/hooks";
-import { absoluteRange, isRelative, presetRange } from "../state/index.ts";
+import { isRelative, presetRange } from "../state/index.ts";
 import { parseTerm } from "../layout/index.ts";
 import type { PageProps } from "./app.tsx";
-import { useChart, useMarks } from "./explore-page.tsx";
 import { formatCount, formatShare } from "./format.ts";
 import { FunctionTable } from "./function-table.tsx";
 import { useKeys } from "./hooks.ts";
+import { PageTimeline, useChart } from "./page-timeline.tsx";
 import { ShareTools } from "./share.tsx";
 import { EmptyState, ErrorState, Notice } from "./states.tsx";
-import { TimelineView } from "./timeline-view.tsx";
 import { SearchBox } from "./toolbar.tsx";
 
 const NO_KINDS: ReadonlyMap<string, number> = new Map();
@@ -20,7 +19,6 @@ export function FunctionsPage({ shell, search, onShare }: PageProps) {
   const parsed = useMemo(() => parseTerm(search.term), [search.term]);
   const matches = parsed.kind === "matcher" ? parsed.matches : null;
   const chart = useChart(timeline, isRelative(view));
-  const marks = useMarks(snapshot);
   const selfShare = useMemo(() => {
     if (!top.answer || !matches) return null;
     const self = top.answer.rows.filter((row) => matches(row.name)).reduce((sum, row) => sum + row.self, 0);
@@ -31,19 +29,7 @@ export function FunctionsPage({ shell, search, onShare }: PageProps) {
   const blocking = top.error && (!top.error.passing || !top.answer) ? top.error : null;
   return (
     <>
-      <TimelineView
-        slot={timeline}
-        data={chart}
-        marks={marks}
-        groupBy={view.groupBy}
-        labels={snapshot.labels.answer ?? []}
-        chart={view.chart}
-        theme={theme}
-        onBrush={(fromMs, untilMs) => session.navigate(absoluteRange(fromMs, untilMs))}
-        onGroupBy={(groupBy) => session.navigate({ groupBy })}
-        onChart={(form) => session.navigate({ chart: form })}
-        onGroup={() => undefined}
-      />
+      <PageTimeline shell={shell} chart={chart} />
       <div class="toolbar">
         <SearchBox
           field={search.field}
