@@ -3,9 +3,9 @@
 //   npm run build && STOKER_URL=http://localhost:4040 node dev/bench.mjs
 //
 // Needs a running server (dev/serve.mjs before it does too); pushes the profile to it once. Environment:
-// STOKER_URL, CHROMIUM. Drawing is in software here, for both. `own` is the script that runs in one
-// frame: event listeners and animation callbacks, measured around them by the wall clock, so a busy
-// machine inflates it; `CPU` is the mean of all script per frame in CPU time of the page's thread;
+// STOKER_URL, CHROMIUM, NODES (fewer than a million, where speedscope is to be seen as well). Drawing is
+// in software here, for both. `own` is the script that runs in one frame: event listeners and animation
+// callbacks, measured around them by the wall clock, so a busy machine inflates it; `CPU` is the mean of all script per frame in CPU time of the page's thread;
 // `frame` is the time from one frame to the next. Prints a table.
 import { createServer } from "node:http";
 import { createReadStream, existsSync } from "node:fs";
@@ -108,7 +108,7 @@ async function measureStoker(all) {
     seen.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-boxes"] });
   });
   const started = performance.now();
-  await page.goto(`${base}/?query=${encodeURIComponent('wall:wall:nanoseconds:wall:nanoseconds{service_name="million"}')}&from=${FROM}&until=${FROM + 60}&graph=&pane=graph${all ? "&nodes=all" : ""}`);
+  await page.goto(`${base}/?query=${encodeURIComponent('wall:wall:nanoseconds:wall:nanoseconds{service_name="made-${NODES}"}')}&from=${FROM}&until=${FROM + 60}&graph=&pane=graph${all ? "&nodes=all" : ""}`);
   await page.waitForFunction(() => globalThis.firstDrawn !== undefined);
   const load = performance.now() - started;
   const { paint, graphBytes, allBytes } = await page.evaluate(() => {
@@ -181,7 +181,7 @@ async function measureSpeedscope() {
   return { name: "speedscope", nodes: NODES, load, paint: null, graphBytes: text.length, allBytes: null, frames, cpu, search };
 }
 
-const push = await fetch(`${base}/api/v1/push?service_name=million&from=${FROM}&until=${FROM + 60}`, { method: "POST", body: gzipSync(text, { level: 1 }) });
+const push = await fetch(`${base}/api/v1/push?service_name=made-${NODES}&from=${FROM}&until=${FROM + 60}`, { method: "POST", body: gzipSync(text, { level: 1 }) });
 console.log(`push: ${push.status} ${(await push.text()).slice(0, 160)}`);
 
 const results = [];

@@ -1,7 +1,7 @@
-// A profile of a million nodes, the same in every run, as speedscope's JSON: a format that both viewers
-// read. A random recursive tree (each node hangs on any earlier one), 20,000 names, weights with a long
+// A profile of a million nodes (or `NODES`), the same in every run, as speedscope's JSON: a format that both
+// viewers read. A random recursive tree (each node hangs on any earlier one), 20,000 names, weights with a long
 // tail. Every node without children is one sample.
-export const NODES = 1_000_000;
+export const NODES = Number(process.env.NODES ?? 1_000_000);
 const NAMES = 20_000;
 
 export function millionNodes(nodes = NODES) {
