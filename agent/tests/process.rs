@@ -2,7 +2,6 @@
 //! crate is the second witness for what an ELF file says.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -14,11 +13,12 @@ use stoker_agent::process::{
 };
 use stoker_dag::{BuildId, BuildIdKind, Frame, SpecialFrame, UnwindFailure};
 
+use crate::nobody::{NOBODY, START};
+
 #[path = "process/intervals.rs"]
 mod intervals;
-
-/// Above every process id that Linux gives out.
-const NOBODY: u32 = 4_194_305;
+#[path = "process/nobody.rs"]
+mod nobody;
 
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -77,19 +77,6 @@ fn code_address(child: &Child, program: &Path) -> u64 {
     panic!("the program was never mapped");
 }
 
-fn mmap_event(path: &Path, build_id: Option<BuildId>) -> MmapEvent {
-    let path = path.to_path_buf();
-    MmapEvent {
-        pid: NOBODY,
-        start: 0x10_0000,
-        len: 0x1000_0000,
-        file_offset: 0,
-        path,
-        build_id,
-        inode: None,
-    }
-}
-
 #[test]
 fn own_addresses_are_what_object_says() {
     let mut table = ProcessTable::new();
@@ -116,16 +103,16 @@ fn a_child_has_its_parents_mappings_until_exec() {
     assert_ne!(table.generation(NOBODY), forked);
     assert_eq!(table.resolve_user(NOBODY, landmark(), true), failed(UnwindFailure::UnknownMapping));
 
-    let Frame::Native { build_id, offset } = wanted.clone() else { panic!() };
+    let Frame::Native { offset, .. } = wanted else { panic!() };
     let exe = std::env::current_exe().expect("an executable");
     let before = table.generation(NOBODY);
-    table.apply(ProcessEvent::Mmap(mmap_event(&exe, Some(build_id))), now);
+    table.apply(ProcessEvent::Mmap(nobody::maps(&exe)), now);
     assert_ne!(table.generation(NOBODY), before, "an unknown address may now be known");
     let bytes = std::fs::read(&exe).expect("reads");
     let info = ElfInfo::read(&*bytes).expect("parses");
     let code = info.code.iter().find(|c| offset.wrapping_sub(c.address) < c.file_size);
     let code = code.expect("the landmark is code");
-    let address = 0x10_0000 + (offset - code.address) + code.file_offset;
+    let address = START + (offset - code.address) + code.file_offset;
     assert_eq!(table.resolve_user(NOBODY, address, true), wanted);
     assert_eq!(table.meta(NOBODY).comm.as_ref(), "new");
 
@@ -161,43 +148,24 @@ fn a_deleted_binary_keeps_its_identity() {
 }
 
 #[test]
-fn a_process_that_is_gone_is_known_by_its_build_id_and_by_nothing_less() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let program = sleep_copy(folder.path());
-    let wanted = witness_build_id(&program);
-    let other: BuildId = "00112233".parse().expect("hexadecimal");
-    for (build_id, is_found) in [(wanted.clone(), true), (Some(other), false), (None, false)] {
-        let mut table = ProcessTable::new();
-        table.apply(ProcessEvent::Exec { pid: NOBODY, comm: "x".to_owned() }, Instant::now());
-        table.apply(ProcessEvent::Mmap(mmap_event(&program, build_id.clone())), Instant::now());
-        let frame = table.resolve_user(NOBODY, 0x10_0000 + 0x3000, true);
-        let found =
-            matches!(&frame, Frame::Native { build_id, .. } if Some(build_id) == wanted.as_ref());
-        assert_eq!(found, is_found, "{build_id:?}: {frame:?}");
-        let mismatched = table.counters().binaries.mismatched;
-        assert_eq!(mismatched > 0, !is_found);
-        if !is_found {
-            assert_eq!(frame, failed(UnwindFailure::UnreadableFile));
-        }
-    }
-}
-
-#[test]
-fn a_process_that_is_gone_is_known_by_the_inode_that_it_mapped() {
+fn a_process_that_is_gone_is_known_by_the_inode_that_it_mapped_and_by_nothing_less() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = sleep_copy(folder.path());
     let wanted = witness_build_id(&program).expect("sleep has a build id");
-    let file = std::fs::metadata(&program).expect("is there");
-    let inode = Inode { device: file.dev(), number: file.ino() };
-    let replaced = Inode { number: file.ino() + 1, ..inode };
-    for (inode, is_found) in [(inode, true), (replaced, false)] {
+    let inode = nobody::maps(&program).inode.expect("is there");
+    let replaced = Inode { number: inode.number + 1, ..inode };
+    for (inode, is_found) in [(Some(inode), true), (Some(replaced), false), (None, false)] {
         let mut table = ProcessTable::new();
         table.apply(ProcessEvent::Exec { pid: NOBODY, comm: "x".to_owned() }, Instant::now());
-        let event = MmapEvent { inode: Some(inode), ..mmap_event(&program, None) };
+        let event = MmapEvent { inode, ..nobody::maps(&program) };
         table.apply(ProcessEvent::Mmap(event), Instant::now());
-        let frame = table.resolve_user(NOBODY, 0x10_0000 + 0x3000, true);
+        let frame = table.resolve_user(NOBODY, START + 0x3000, true);
         let found = matches!(&frame, Frame::Native { build_id, .. } if *build_id == wanted);
         assert_eq!(found, is_found, "{inode:?}: {frame:?}");
+        assert_eq!(table.counters().binaries.mismatched > 0, !is_found);
+        if !is_found {
+            assert_eq!(frame, failed(UnwindFailure::UnreadableFile));
+        }
     }
 }
 
@@ -210,8 +178,8 @@ fn no_device_and_no_fifo_is_opened() {
     for path in [fifo.as_path(), Path::new("/dev/null"), folder.path(), Path::new("/missing")] {
         let mut table = ProcessTable::new();
         table.apply(ProcessEvent::Exec { pid: NOBODY, comm: "x".to_owned() }, Instant::now());
-        table.apply(ProcessEvent::Mmap(mmap_event(path, "aabb".parse().ok())), Instant::now());
-        let frame = table.resolve_user(NOBODY, 0x10_0000, true);
+        table.apply(ProcessEvent::Mmap(nobody::maps(path)), Instant::now());
+        let frame = table.resolve_user(NOBODY, START, true);
         assert_eq!(frame, failed(UnwindFailure::UnreadableFile), "{path:?}");
         assert_eq!(table.counters().binaries.unopened, 1, "{path:?}");
     }

@@ -6,13 +6,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use object::{Object, ObjectSection, ObjectSymbol};
-use stoker_agent::process::{ElfInfo, MmapEvent, ProcessEvent, ProcessTable};
+use stoker_agent::process::{ElfInfo, ProcessEvent, ProcessTable};
 use stoker_agent::symbolize::{Asked, Symbolizer, SymbolizerConfig, WORKER_ARG};
 use stoker_dag::{BuildId, Definition, DefinitionSource, Frame};
 
+use crate::nobody::NOBODY;
+
+#[path = "process/nobody.rs"]
+mod nobody;
+
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Above every process id that Linux gives out.
-const NOBODY: u32 = 4_194_305;
 
 const PROGRAM: &str = r#"
 volatile unsigned long sink;
@@ -64,24 +67,10 @@ fn function(program: &Path, name: &str) -> (u64, u64) {
 /// Makes a table know `program`, and returns its build id.
 fn learn(table: &mut ProcessTable, program: &Path) -> BuildId {
     let info = ElfInfo::read(&File::open(program).expect("opens")).expect("parses");
-    learn_as(table, program, &info.build_id, info.code[0].file_offset);
-    info.build_id
-}
-
-fn learn_as(table: &mut ProcessTable, program: &Path, build_id: &BuildId, code_at: u64) -> Frame {
-    let (path, build_id) = (program.to_path_buf(), Some(build_id.clone()));
-    let mapped = MmapEvent {
-        pid: NOBODY,
-        start: 0x10_0000,
-        len: 0x1000_0000,
-        file_offset: 0,
-        path,
-        build_id,
-        inode: None,
-    };
     table.apply(ProcessEvent::Exec { pid: NOBODY, comm: "burn".to_owned() }, Instant::now());
-    table.apply(ProcessEvent::Mmap(mapped), Instant::now());
-    table.resolve_user(NOBODY, 0x10_0000 + code_at, true)
+    table.apply(ProcessEvent::Mmap(nobody::maps(program)), Instant::now());
+    table.resolve_user(NOBODY, nobody::START + info.code[0].file_offset, true);
+    info.build_id
 }
 
 fn native(build_id: &BuildId, offset: u64) -> Frame {
@@ -130,7 +119,7 @@ fn inlined_functions_come_innermost_last_with_their_lines() {
     assert_eq!(again, Asked::Known(definitions[0].clone()));
     let counters = symbolizer.counters();
     assert_eq!(counters.frames_asked, frames.len() as u64);
-    assert_eq!((counters.frames_cached, counters.workers_started), (1, 1));
+    assert_eq!((counters.frames_cached, counters.worker.workers_started), (1, 1));
 }
 
 #[test]
@@ -237,7 +226,7 @@ fn a_file_that_is_overwritten_gives_no_names() {
     let symbolizer = symbolizer();
     let found = names(&symbolizer, &mut table, &[native(&build_id, start)]);
     assert_eq!(found, [None]);
-    assert_eq!(symbolizer.counters().requests_refused, 1);
+    assert_eq!(symbolizer.counters().worker.requests_refused, 1);
 }
 
 #[test]
@@ -337,9 +326,9 @@ fn a_worker_that_is_killed_is_started_again() {
     signal(worker, "-KILL");
     assert!(symbolizer.wait_idle(PATIENCE));
     let counters = symbolizer.counters();
-    assert_eq!((counters.workers_started, counters.worker_deaths), (2, 1));
+    assert_eq!((counters.worker.workers_started, counters.worker.worker_deaths), (2, 1));
     assert_eq!(counters.frames_named, size, "{counters:?}");
-    assert_eq!(counters.images_quarantined, 0);
+    assert_eq!(counters.worker.images_quarantined, 0);
 }
 
 /// A worker that says it is one and then does `what` with its first request.
@@ -369,12 +358,12 @@ fn counters_after_harm(what: &str) -> stoker_agent::symbolize::SymbolizeCounters
 #[test]
 fn a_file_that_kills_or_hangs_two_workers_is_left_alone() {
     let killed = counters_after_harm("exit 1");
-    assert_eq!((killed.worker_deaths, killed.worker_timeouts), (2, 0));
+    assert_eq!((killed.worker.worker_deaths, killed.worker.worker_timeouts), (2, 0));
     let hung = counters_after_harm("exec sleep 60");
-    assert_eq!((hung.worker_deaths, hung.worker_timeouts), (0, 2));
+    assert_eq!((hung.worker.worker_deaths, hung.worker.worker_timeouts), (0, 2));
     for counters in [killed, hung] {
-        assert_eq!((counters.images_quarantined, counters.frames_quarantined), (1, 1));
-        assert_eq!(counters.workers_started, 2);
+        assert_eq!((counters.worker.images_quarantined, counters.frames_quarantined), (1, 1));
+        assert_eq!(counters.worker.workers_started, 2);
     }
 }
 
@@ -400,7 +389,10 @@ fn what_is_no_worker_is_not_blamed_on_the_file() {
     assert_eq!(symbolizer.ask(&native(&build_id, 1), &mut table), Asked::Queued);
     assert!(!symbolizer.wait_idle(Duration::from_millis(300)));
     let counters = symbolizer.counters();
-    assert!(counters.worker_start_failures >= 2 && counters.worker_deaths == 0, "{counters:?}");
+    assert!(
+        counters.worker.worker_start_failures >= 2 && counters.worker.worker_deaths == 0,
+        "{counters:?}"
+    );
     let start = Instant::now();
     drop(symbolizer);
     assert!(start.elapsed() < Duration::from_secs(1), "a pause does not delay the end");

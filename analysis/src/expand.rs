@@ -120,21 +120,12 @@ fn bare_label(naming: Naming<'_>, frame: &Frame, names: &mut NameTable) -> BoxLa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stoker_dag::{BoxKind, BuildId, Definition, DefinitionSource, Location};
+    use stoker_dag::BoxKind;
+
+    use crate::fixtures::{self, define, location};
 
     fn native(offset: u64) -> Frame {
-        let build_id: BuildId = "aabb".parse().unwrap();
-        Frame::Native { build_id, offset }
-    }
-
-    fn location(function: &str, line: u32) -> Location {
-        Location { function: function.into(), file: "a.rs".into(), line }
-    }
-
-    fn define(profile: &mut Profile, frame: &Frame, locations: Vec<Location>) {
-        let definition =
-            Definition { source: DefinitionSource::AgentDwarf, locations: locations.into() };
-        profile.definitions.learn(frame.id(), definition);
+        fixtures::native("aabb", offset)
     }
 
     fn shown(tree: &CallTree) -> Vec<(u32, String, u64, u64, bool)> {

@@ -12,6 +12,8 @@ mod alike;
 pub mod capacity;
 pub mod compare;
 mod expand;
+#[cfg(test)]
+mod fixtures;
 mod functions;
 pub mod gate;
 mod lines;

@@ -239,24 +239,10 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use stoker_dag::{Definition, Location};
 
     use super::*;
+    use crate::fixtures::{define, location, native};
     use crate::{call_tree, sandwich};
-
-    fn native(build: &str, offset: u64) -> Frame {
-        Frame::Native { build_id: build.parse().unwrap(), offset }
-    }
-
-    fn location(function: &str, line: u32) -> Location {
-        Location { function: function.into(), file: "a.rs".into(), line }
-    }
-
-    fn define(profile: &mut Profile, frame: &Frame, locations: Vec<Location>) {
-        let definition =
-            Definition { source: DefinitionSource::AgentDwarf, locations: locations.into() };
-        profile.definitions.learn(frame.id(), definition);
-    }
 
     fn shown(rows: &[LineRow]) -> Vec<(u32, u64, u64)> {
         rows.iter().map(|row| (row.line, row.self_value, row.total)).collect()

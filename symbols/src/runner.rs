@@ -1,6 +1,7 @@
 //! Gets each job answered: starts workers when they are needed, and judges what kills them.
 
 use std::fs::File;
+use std::ops::AddAssign;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,21 @@ pub struct WorkerCounters {
     pub go_tables_unreadable: u64,
     /// See [`Trouble::split_unreadable`].
     pub split_unreadable: u64,
+}
+
+impl AddAssign for WorkerCounters {
+    fn add_assign(&mut self, counted: Self) {
+        self.requests_refused += counted.requests_refused;
+        self.workers_started += counted.workers_started;
+        self.worker_start_failures += counted.worker_start_failures;
+        self.worker_deaths += counted.worker_deaths;
+        self.worker_timeouts += counted.worker_timeouts;
+        self.images_quarantined += counted.images_quarantined;
+        self.debug_files_refused += counted.debug_files_refused;
+        self.debugdata_unreadable += counted.debugdata_unreadable;
+        self.go_tables_unreadable += counted.go_tables_unreadable;
+        self.split_unreadable += counted.split_unreadable;
+    }
 }
 
 impl WorkerCounters {

@@ -16,21 +16,21 @@ pub(super) fn symbolize(text: &mut Text, status: &AgentStatus) {
     ];
     text.counters("names_total", "Frames on their way to a name", "result", &values);
     let values = [
-        ("started", counters.workers_started),
-        ("start failed", counters.worker_start_failures),
-        ("died", counters.worker_deaths),
-        ("timed out", counters.worker_timeouts),
+        ("started", counters.worker.workers_started),
+        ("start failed", counters.worker.worker_start_failures),
+        ("died", counters.worker.worker_deaths),
+        ("timed out", counters.worker.worker_timeouts),
     ];
     text.counters("workers_total", "Symbolize workers by what became of them", "event", &values);
     let help = "Requests that the worker refused";
-    text.counter("worker_refusals_total", help, counters.requests_refused);
+    text.counter("worker_refusals_total", help, counters.worker.requests_refused);
     let help = "Files that killed or hung a worker twice and are left alone";
-    text.counter("quarantined_total", help, counters.images_quarantined);
+    text.counter("quarantined_total", help, counters.worker.images_quarantined);
     let values = [
-        ("debug file", counters.debug_files_refused),
-        ("gnu_debugdata", counters.debugdata_unreadable),
-        ("go table", counters.go_tables_unreadable),
-        ("split dwarf", counters.split_unreadable),
+        ("debug file", counters.worker.debug_files_refused),
+        ("gnu_debugdata", counters.worker.debugdata_unreadable),
+        ("go table", counters.worker.go_tables_unreadable),
+        ("split dwarf", counters.worker.split_unreadable),
     ];
     let help = "Sources of names that were left out: another build, damaged, unknown or too large";
     text.counters("name_sources_refused_total", help, "source", &values);

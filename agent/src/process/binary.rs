@@ -130,12 +130,7 @@ impl BinaryCache {
         mapped: &MappedFile,
         origin: &Origin,
     ) -> Result<Arc<Binary>, UnwindFailure> {
-        let known = mapped.build_id.as_ref().and_then(|build_id| self.by_build.get(build_id));
-        let found = match known {
-            Some(known) => Some(Arc::clone(known)),
-            None if mapped.may_try() => self.find(mapped, origin),
-            None => None,
-        };
+        let found = if mapped.may_try() { self.find(mapped, origin) } else { None };
         let binary = found.ok_or(UnwindFailure::UnreadableFile)?;
         mapped.set_binary(&binary);
         Ok(binary)
@@ -152,9 +147,10 @@ impl BinaryCache {
                 self.counters.mismatched += 1;
                 continue;
             }
+            // Without an inode only the mapping itself is certain to be what was mapped.
             let is_certain = way.is_the_mapping() || mapped.inode.is_some();
             match self.learn(opened, origin) {
-                Some(found) if is_mapped_build(&found, mapped, is_certain) => return Some(found),
+                Some(found) if is_certain => return Some(found),
                 Some(_) => self.counters.mismatched += 1,
                 None => {}
             }
@@ -228,15 +224,6 @@ impl BinaryCache {
     /// Closes files that nobody has asked for lately.
     pub fn tick(&mut self, now: Instant) {
         self.files.close_idle(now);
-    }
-}
-
-/// Whether `found` may be taken for what was mapped. Without any identity from the kernel only the
-/// mapping itself is certain.
-fn is_mapped_build(found: &Binary, mapped: &MappedFile, is_certain: bool) -> bool {
-    match &mapped.build_id {
-        Some(build_id) => *build_id == found.build_id,
-        None => is_certain,
     }
 }
 

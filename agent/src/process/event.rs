@@ -5,8 +5,6 @@
 
 use std::path::PathBuf;
 
-use stoker_dag::BuildId;
-
 /// A file as its file system names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Inode {
@@ -29,8 +27,6 @@ pub struct MmapEvent {
     pub file_offset: u64,
     /// As the kernel writes it: an absolute path within the process's root, `//anon`, `[vdso]`, …
     pub path: PathBuf,
-    /// The build id, where somebody who saw the file says it; the kernel is not asked for it.
-    pub build_id: Option<BuildId>,
     /// The file's inode.
     pub inode: Option<Inode>,
 }

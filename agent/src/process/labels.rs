@@ -69,8 +69,7 @@ impl ProcessTable {
         let program = self.processes.get(&pid).and_then(|process| process.first_file());
         if let Some(program) = program {
             parts.exe_name = exe_name(&program.path);
-            let found = program.binary().map(|binary| binary.build_id.clone());
-            parts.build_id = found.or_else(|| program.build_id.clone());
+            parts.build_id = program.binary().map(|binary| binary.build_id.clone());
         }
         parts
     }

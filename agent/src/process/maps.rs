@@ -9,8 +9,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use stoker_dag::BuildId;
-
 use super::binary::Binary;
 use super::event::Inode;
 
@@ -25,8 +23,6 @@ const OPEN_ATTEMPTS_MAX: u8 = 3;
 pub struct MappedFile {
     /// Within the root of the process.
     pub path: Arc<Path>,
-    /// What the kernel read when the file was mapped.
-    pub build_id: Option<BuildId>,
     /// Which file it was when it was mapped.
     pub inode: Option<Inode>,
     binary: OnceLock<Arc<Binary>>,
@@ -36,14 +32,8 @@ pub struct MappedFile {
 impl MappedFile {
     /// A file that nobody has looked into yet.
     #[must_use]
-    pub fn new(path: &Path, build_id: Option<BuildId>, inode: Option<Inode>) -> Self {
-        Self {
-            path: path.into(),
-            build_id,
-            inode,
-            binary: OnceLock::new(),
-            attempts: AtomicU8::new(0),
-        }
+    pub fn new(path: &Path, inode: Option<Inode>) -> Self {
+        Self { path: path.into(), inode, binary: OnceLock::new(), attempts: AtomicU8::new(0) }
     }
 
     /// What it was found to be.
@@ -65,12 +55,8 @@ impl MappedFile {
     }
 
     fn same_file(&self, other: &Self) -> bool {
-        let contradicts = |a: bool, b: bool| a && b;
-        let ids = contradicts(self.build_id.is_some(), other.build_id.is_some());
-        let inodes = contradicts(self.inode.is_some(), other.inode.is_some());
-        self.path == other.path
-            && !(ids && self.build_id != other.build_id)
-            && !(inodes && self.inode != other.inode)
+        let are_inodes_known = self.inode.is_some() && other.inode.is_some();
+        self.path == other.path && (!are_inodes_known || self.inode == other.inode)
     }
 }
 
@@ -230,7 +216,7 @@ mod tests {
     use super::*;
 
     fn file(name: &str) -> Backing {
-        Backing::File(Arc::new(MappedFile::new(Path::new(name), None, None)))
+        Backing::File(Arc::new(MappedFile::new(Path::new(name), None)))
     }
 
     fn mapping(start: u64, end: u64, file_offset: u64, backing: Backing) -> Mapping {
@@ -275,13 +261,14 @@ mod tests {
     #[test]
     fn a_fresh_reading_keeps_what_was_known() {
         let mut old = MapsTable::default();
-        let known = MappedFile::new(Path::new("/a"), "aa".parse().ok(), None);
+        let inode = Inode { device: 1, number: 2 };
+        let known = MappedFile::new(Path::new("/a"), Some(inode));
         old.insert(mapping(10, 50, 0, Backing::File(Arc::new(known))));
         let mut fresh = MapsTable::default();
         fresh.insert(mapping(10, 50, 0, file("/a")));
         assert!(fresh.adopt(&old));
         let Some(Backing::File(kept)) = fresh.find(10).map(|m| &m.backing) else { panic!() };
-        assert!(kept.build_id.is_some());
+        assert_eq!(kept.inode, Some(inode));
         fresh.insert(mapping(60, 70, 0, file("/b")));
         assert!(!fresh.adopt(&old));
     }

@@ -44,15 +44,11 @@ fn parse_line(line: &[u8]) -> Option<Option<Mapping>> {
     }
     let device = device_number(u32::try_from(major).ok()?, u32::try_from(minor).ok()?);
     let inode = (number != 0).then_some(Inode { device, number });
-    Some(Some(Mapping { start, end, file_offset, backing: backing(path, None, inode) }))
+    Some(Some(Mapping { start, end, file_offset, backing: backing(path, inode) }))
 }
 
 /// What lies behind a mapping with this path, as `/proc/PID/maps` and perf write it.
-pub(super) fn backing(
-    path: &[u8],
-    build_id: Option<stoker_dag::BuildId>,
-    inode: Option<Inode>,
-) -> Backing {
+pub(super) fn backing(path: &[u8], inode: Option<Inode>) -> Backing {
     let path = path.strip_suffix(DELETED).unwrap_or(path);
     if path == b"[vdso]" {
         return Backing::Vdso;
@@ -63,7 +59,7 @@ pub(super) fn backing(
         return Backing::Anonymous;
     }
     let path = Path::new(OsStr::from_bytes(path));
-    Backing::File(Arc::new(MappedFile::new(path, build_id, inode)))
+    Backing::File(Arc::new(MappedFile::new(path, inode)))
 }
 
 /// `st_dev` for a major and minor number.
@@ -129,7 +125,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
     #[test]
     fn anonymous_memory_has_many_names() {
         for path in ["", "//anon", "[heap]", "[stack]", "/dev/zero (deleted)", "/SYSV00000000"] {
-            assert!(matches!(backing(path.as_bytes(), None, None), Backing::Anonymous), "{path}");
+            assert!(matches!(backing(path.as_bytes(), None), Backing::Anonymous), "{path}");
         }
     }
 }

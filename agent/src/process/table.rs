@@ -267,7 +267,7 @@ impl ProcessTable {
             start: event.start,
             end: event.start.saturating_add(event.len),
             file_offset: event.file_offset,
-            backing: backing(path, event.build_id.clone(), event.inode),
+            backing: backing(path, event.inode),
         };
         let generation = self.new_generation();
         let Some(process) = self.entry(event.pid) else { return };

@@ -32,7 +32,6 @@ fn mapped(mmap: &Mmap) -> MmapEvent {
         len: mmap.len,
         file_offset: mmap.pgoff,
         path: mmap.path.to_path_buf(),
-        build_id: None,
         inode,
     }
 }

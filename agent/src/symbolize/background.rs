@@ -122,7 +122,7 @@ impl Shared {
         let mut state = self.lock();
         state.worker_pid = runner.worker_pid();
         state.line = runner.worker_line();
-        state.counters.add(std::mem::take(&mut runner.counted));
+        state.counters.worker += std::mem::take(&mut runner.counted);
     }
 
     fn finish(&self, job: Job, outcome: Outcome) {

@@ -30,9 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn files() -> Vec<Arc<MappedFile>> {
-    (0..FILES)
-        .map(|at| Arc::new(MappedFile::new(Path::new(&format!("/{at}")), None, None)))
-        .collect()
+    (0..FILES).map(|at| Arc::new(MappedFile::new(Path::new(&format!("/{at}")), None))).collect()
 }
 
 fn at(address: u64) -> usize {

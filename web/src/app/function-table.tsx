@@ -3,8 +3,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { exactTerm, Kind, type Matcher, UNKNOWN_NAME } from "../layout/index.ts";
 import { frameColour, type Theme } from "../render/index.ts";
 import type { FunctionName, Slot, SortKey, Top, TopRow } from "../state/index.ts";
-import { formatShare, formatValue } from "./format.ts";
-import { Name, Swatch } from "./parts.tsx";
+import { AmountCell, Name, Swatch } from "./parts.tsx";
 
 interface FunctionTableProps {
   readonly slot: Slot<Top>;
@@ -171,8 +170,8 @@ function Row({ row, index, answer, first, search, matches, theme, kinds, onChoos
           )}
         </button>
       </td>
-      <Amount value={row.self} answer={answer} />
-      <Amount value={row.total} answer={answer} />
+      <AmountCell value={row.self} of={answer} />
+      <AmountCell value={row.total} of={answer} />
     </tr>
   );
 }
@@ -180,17 +179,6 @@ function Row({ row, index, answer, first, search, matches, theme, kinds, onChoos
 /** Of a function that no flame graph shows. */
 function kindOf(module: string): number {
   return module === "" ? Kind.Special : module === "[kernel]" ? Kind.Kernel : Kind.Native;
-}
-
-function Amount({ value, answer }: { value: number; answer: Top }) {
-  const share = answer.total > 0 ? Math.min(1, value / answer.total) : 0;
-  return (
-    <td class="amount">
-      <span class="bar" style={{ width: `${(share * 100).toFixed(2)}%` }} />
-      <span class="share">{formatShare(value, answer.total)}</span>
-      <span class="value">{formatValue(value, answer.unit)}</span>
-    </td>
-  );
 }
 
 /** One stop for the tab key; arrows move within, `s` opens callers and callees. */

@@ -3,10 +3,23 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { displayName } from "../layout/index.ts";
 import { css, type Rgb } from "../render/index.ts";
+import { formatShare, formatValue } from "./format.ts";
 
 /** A symbol name: always a text node, isolated so that right-to-left names reorder nothing else. */
 export function Name({ text, maxChars }: { text: string; maxChars?: number }) {
   return <bdi class="name">{displayName(text, maxChars)}</bdi>;
+}
+
+/** A cell with a value and its share of all, as a bar, in words and in the type's unit. */
+export function AmountCell({ value, of }: { value: number; of: { readonly total: number; readonly unit: string } }) {
+  const share = of.total > 0 ? Math.min(1, value / of.total) : 0;
+  return (
+    <td class="amount">
+      <span class="bar" style={{ width: `${(share * 100).toFixed(2)}%` }} />
+      <span class="share">{formatShare(value, of.total)}</span>
+      <span class="value">{formatValue(value, of.unit)}</span>
+    </td>
+  );
 }
 
 const ICONS = {

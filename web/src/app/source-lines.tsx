@@ -2,7 +2,8 @@
 import { useMemo, useState } from "preact/hooks";
 import { displayName } from "../layout/index.ts";
 import type { FunctionBuild, Sandwich, SourceLine } from "../state/index.ts";
-import { formatCount, formatShare, formatValue } from "./format.ts";
+import { formatCount, formatShare } from "./format.ts";
+import { AmountCell } from "./parts.tsx";
 
 const MAX_ROWS = 300;
 const BUILD_CHARS = 16;
@@ -59,8 +60,8 @@ export function SourceLines({ answer }: { answer: Sandwich }) {
                 <td class="name" title={row.file === "" ? undefined : displayName(`${row.file}:${row.line}`, 400)}>
                   <bdi>{placeOf(row, one !== null)}</bdi>
                 </td>
-                <Weight value={row.self} answer={answer} />
-                <Weight value={row.total} answer={answer} />
+                <AmountCell value={row.self} of={answer} />
+                <AmountCell value={row.total} of={answer} />
               </tr>
             ))}
           </tbody>
@@ -110,15 +111,4 @@ function placeOf(row: SourceLine, oneFile: boolean): string {
 function shortened(file: string): string {
   const parts = file.split("/");
   return displayName(parts.length > 3 ? `…/${parts.slice(-2).join("/")}` : file, 100);
-}
-
-function Weight({ value, answer }: { value: number; answer: Sandwich }) {
-  const share = answer.total > 0 ? Math.min(1, value / answer.total) : 0;
-  return (
-    <td class="amount">
-      <span class="bar" style={{ width: `${(share * 100).toFixed(2)}%` }} />
-      <span class="share">{formatShare(value, answer.total)}</span>
-      <span class="value">{formatValue(value, answer.unit)}</span>
-    </td>
-  );
 }
