@@ -5,3 +5,4 @@
 pub mod generator;
 pub mod history;
 pub mod plot;
+pub mod shape;

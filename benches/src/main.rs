@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 mod agent;
-mod fleet;
 mod server;
 
 use stoker_benches::history::Row;

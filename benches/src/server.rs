@@ -4,15 +4,15 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use stoker_dag::{UnixNanos, WINDOW_NS};
+use stoker_dag::{LabelIx, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
 use stoker_tests::Server;
 use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
 use stoker_wire::proto::{push_request, push_response};
-use stoker_wire::{Encoder, Rebase, proto};
+use stoker_wire::{BatchBody, Encoder, HostFacts, Rebase, RowGroup, proto};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::fleet::Fleet;
+use stoker_benches::generator::{Fleet, PERIOD_NS, Shape};
 use stoker_benches::history::{Row, folder};
 
 const ROWS: usize = 5_000;
@@ -29,8 +29,7 @@ pub(crate) fn measure(row: &mut Row) -> Result<()> {
     let server = Server::new(&dir);
     let _running = server.start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut fleet = Fleet::new();
-    fleet.grow(STACKS);
+    let mut fleet = Fleet::new(Shape::FLEET, 0);
     let known = runtime.block_on(ingest(&server, known_batches(&mut fleet), 1))?;
     row.add("durable ingest over gRPC, known stacks", known, "row/s");
     let cold = runtime.block_on(ingest(&server, cold_batches(&mut fleet), 2))?;
@@ -45,24 +44,50 @@ pub(crate) fn measure(row: &mut Row) -> Result<()> {
 /// The same stacks again and again; the dictionary goes ahead with the first batch of all stacks.
 fn known_batches(fleet: &mut Fleet) -> Vec<proto::Batch> {
     let (mut encoder, mut rebase) = (Encoder::default(), Rebase::default());
-    let mut encode = |fleet: &mut Fleet, sequence: u64, rows: usize| {
-        let body = fleet.batch(sequence, start(sequence), rows, 0);
+    let stacks = fleet.new_stacks(0, STACKS);
+    let mut encode = |sequence: u64, rows: usize| {
+        let body = batch(fleet, sequence, stacks.iter().cycle().take(rows));
         encoder.encode(&fleet.dictionary, &body, &mut rebase).batch
     };
-    let first = encode(fleet, 1, STACKS);
-    let rest = (2..2 + KNOWN_BATCHES).map(|sequence| encode(fleet, sequence, ROWS));
+    let first = encode(1, STACKS);
+    let rest = (2..2 + KNOWN_BATCHES).map(|sequence| encode(sequence, ROWS));
     std::iter::once(first).chain(rest).collect()
 }
 
 fn cold_batches(fleet: &mut Fleet) -> Vec<proto::Batch> {
     let (mut encoder, mut rebase) = (Encoder::default(), Rebase::default());
     let mut encode = |sequence: u64| {
-        let first = STACKS + usize::try_from(sequence - 1).unwrap_or(0) * ROWS;
-        fleet.grow(ROWS);
-        let body = fleet.batch(sequence, start(sequence), ROWS, first);
+        let service = u32::try_from(sequence % 100).unwrap_or(0);
+        let stacks = fleet.new_stacks(service, ROWS);
+        let body = batch(fleet, sequence, stacks.iter());
         encoder.encode(&fleet.dictionary, &body, &mut rebase).batch
     };
     (1..=COLD_BATCHES).map(&mut encode).collect()
+}
+
+/// A row for each stack, of one of a hundred series.
+fn batch<'a>(
+    fleet: &mut Fleet,
+    sequence: u64,
+    stacks: impl Iterator<Item = &'a NodeIx>,
+) -> BatchBody {
+    let (host, service) = (sequence / 5 % 20, sequence % 5);
+    let set = [("host", format!("host-{host}")), ("service_name", format!("service-{service}"))];
+    let series = fleet.dictionary.labels.intern(&LabelSet::new(set));
+    let rows = (1..).zip(stacks).map(|(at, node)| {
+        let (count, attributes) = (1 + at % 3, LabelIx::default());
+        SampleRow { series, attributes, node: *node, value: count * PERIOD_NS, count }
+    });
+    let rows: Vec<SampleRow> = rows.collect();
+    let samples_taken = rows.iter().map(|row| row.count).sum();
+    BatchBody {
+        sequence,
+        start: start(sequence),
+        duration_ns: WINDOW_NS,
+        rows: vec![RowGroup { profile_type: ProfileType::cpu(), period: PERIOD_NS, rows }],
+        facts: HostFacts { samples_taken, ..HostFacts::default() },
+        ..BatchBody::default()
+    }
 }
 
 /// Windows of the last half hour, in turn.
