@@ -108,7 +108,7 @@ async function measureStoker(all) {
     seen.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-boxes"] });
   });
   const started = performance.now();
-  await page.goto(`${base}/?query=${encodeURIComponent('wall:wall:nanoseconds:wall:nanoseconds{service_name="made-${NODES}"}')}&from=${FROM}&until=${FROM + 60}&graph=&pane=graph${all ? "&nodes=all" : ""}`);
+  await page.goto(`${base}/?query=${encodeURIComponent(`wall:wall:nanoseconds:wall:nanoseconds{service_name="made-${NODES}"}`)}&from=${FROM}&until=${FROM + 60}&graph=&pane=graph${all ? "&nodes=all" : ""}`);
   await page.waitForFunction(() => globalThis.firstDrawn !== undefined);
   const load = performance.now() - started;
   const { paint, graphBytes, allBytes } = await page.evaluate(() => {
