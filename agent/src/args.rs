@@ -84,6 +84,10 @@ pub(crate) struct Flags {
     /// Sample only the processes of this control group (version 2) and below
     #[arg(long, value_name = "DIR")]
     cgroup: Option<PathBuf>,
+    /// Tell samples one by one: when, in which thread, on which CPU. For heatmaps; costs bytes on the
+    /// wire and on the server's disk
+    #[arg(long, env = "STOKER_DETAILED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    detailed: Option<bool>,
     /// Seconds between batches, 1 to 60 [default: 5]
     #[arg(long, env = "STOKER_FLUSH_SECONDS", value_name = "S")]
     flush_seconds: Option<u64>,
@@ -146,6 +150,7 @@ impl Flags {
             frequency: flags.frequency,
             pid: flags.pid,
             cgroup: flags.cgroup,
+            detailed: flags.detailed,
             flush_seconds: flags.flush_seconds,
             spool_bytes: flags.spool_bytes,
             max_cpu: flags.max_cpu,

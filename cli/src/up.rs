@@ -23,6 +23,7 @@ Examples:
   sudo stoker up                          profile this machine; look at http://localhost:4040
   sudo stoker up --data-dir /tmp/stoker   keep the data elsewhere
   sudo stoker up --frequency 19           sample more rarely
+  sudo stoker up --detailed               with a heatmap: what happens within a second
 
 Ctrl-C stops within two seconds and keeps everything; starting again shows the old data too.
 Sampling needs root and a kernel with BTF, 5.12 or newer.";
@@ -48,6 +49,9 @@ pub(crate) struct UpArgs {
     #[arg(long, short = 'F', env = "STOKER_FREQUENCY", value_name = "HZ", default_value_t = 99,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
+    /// Keep samples one by one: when, in which thread, on which CPU. The viewer's heatmap needs that
+    #[arg(long, env = "STOKER_DETAILED")]
+    detailed: bool,
     /// What is logged: a level, or targets with levels
     #[arg(long, env = "STOKER_LOG", value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -113,6 +117,7 @@ fn agent_config(args: &UpArgs, server: &RunningServer) -> AgentConfig {
         labels: Vec::new(),
         frequency_hz: args.frequency,
         target: Target::All,
+        detailed: args.detailed,
         flush_every: FLUSH_EVERY,
         spool_max_bytes: DEFAULT_SPOOL_BYTES,
         ..AgentConfig::default()

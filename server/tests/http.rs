@@ -11,6 +11,8 @@ mod capacity;
 #[path = "http/explore.rs"]
 mod explore;
 mod fixture;
+#[path = "http/heatmap.rs"]
+mod heatmap;
 #[path = "http/lifecycle.rs"]
 mod lifecycle;
 #[path = "http/links.rs"]

@@ -7,6 +7,8 @@ use stoker_dag::{
     UnixNanos,
 };
 
+use crate::details::Details;
+
 /// What rows refer to.
 #[derive(Debug, Clone, Default)]
 pub struct Dictionary {
@@ -33,6 +35,8 @@ pub struct BatchBody {
     pub definitions: Vec<(FrameIx, Definition)>,
     /// Sample rows by profile type.
     pub rows: Vec<RowGroup>,
+    /// Of some groups, samples one by one; in order of group.
+    pub details: Vec<Details>,
     /// What the host says of the time covered.
     pub facts: HostFacts,
 }

@@ -9,6 +9,7 @@ use stoker_dag::{
 };
 
 use crate::body::{BatchBody, BrokenStacks, Dictionary, FileNames, HostFacts, RowGroup};
+use crate::details::Details;
 use crate::proto;
 
 /// Where the entries of one dictionary stand in an encoder's. Belongs to one pair of them; filled as
@@ -114,7 +115,13 @@ impl Pending<'_> {
     fn body(&mut self, body: &BatchBody) -> BatchBody {
         let (first_frame, first_node) =
             (self.encoder.dictionary.frames.len(), self.encoder.dictionary.nodes.len());
-        let rows: Vec<RowGroup> = body.rows.iter().map(|group| self.rebased_group(group)).collect();
+        let (mut rows, mut details) = (Vec::with_capacity(body.rows.len()), Vec::new());
+        for (at, group) in body.rows.iter().enumerate() {
+            let (group, of_group) =
+                self.rebased_group(group, body.details.iter().find(|d| d.group == at));
+            rows.push(group);
+            details.extend(of_group);
+        }
         let definitions = self.rebased_definitions(&body.definitions);
         self.write_frames(first_frame);
         self.write_nodes(first_node);
@@ -124,11 +131,16 @@ impl Pending<'_> {
         for group in &rows {
             self.write_rows(group);
         }
+        // What samples are worth is said by the rows' period.
+        details.retain(|details| self.batch.rows[details.group].period != 0);
+        self.batch.details = details.iter().map(crate::details::write).collect();
         self.batch.sequence = body.sequence;
         self.batch.start_unix_ns = body.start.0;
         self.batch.duration_ns = body.duration_ns;
         self.batch.facts = Some(facts(&body.facts));
-        BatchBody { definitions, rows, ..body.clone() }
+        let facts = body.facts.clone();
+        let (sequence, start, duration_ns) = (body.sequence, body.start, body.duration_ns);
+        BatchBody { sequence, start, duration_ns, definitions, rows, details, facts }
     }
 
     fn string(&mut self, text: &Arc<str>) -> u32 {
@@ -170,10 +182,25 @@ impl Pending<'_> {
         }
     }
 
-    fn rebased_group(&mut self, group: &RowGroup) -> RowGroup {
+    fn rebased_group(
+        &mut self,
+        group: &RowGroup,
+        details: Option<&Details>,
+    ) -> (RowGroup, Option<Details>) {
         let mut rows: Vec<SampleRow> = group.rows.iter().map(|row| self.rebased_row(row)).collect();
-        rows.sort_unstable_by_key(|row| (row.series, row.attributes, row.node));
-        RowGroup { profile_type: group.profile_type.clone(), period: group.period, rows }
+        let key = |row: &SampleRow| (row.series, row.attributes, row.node);
+        let details = if let Some(details) = details {
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            order.sort_unstable_by_key(|at| key(&rows[*at]));
+            let mut places = vec![0; rows.len()];
+            (0u32..).zip(&order).for_each(|(place, at)| places[*at] = place);
+            rows = order.iter().map(|at| rows[*at]).collect();
+            Some(crate::details::moved(details, &places))
+        } else {
+            rows.sort_unstable_by_key(key);
+            None
+        };
+        (RowGroup { profile_type: group.profile_type.clone(), period: group.period, rows }, details)
     }
 
     fn rebased_row(&mut self, row: &SampleRow) -> SampleRow {

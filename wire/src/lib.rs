@@ -9,6 +9,7 @@
 
 mod body;
 mod decode;
+mod details;
 mod encode;
 pub mod limits;
 
@@ -22,7 +23,8 @@ pub use body::{
     BatchBody, BrokenStacks, CgroupUsage, Dictionary, FileNames, HostFacts, LostSamples, RowGroup,
 };
 pub use decode::{Decoder, WireError};
+pub use details::{CpuId, DetailedSample, Details, ThreadId, WINDOW_US};
 pub use encode::{Encoded, Encoder, Rebase};
 
 /// The minor version of the protocol that this build speaks.
-pub const PROTOCOL_MINOR: u32 = 0;
+pub const PROTOCOL_MINOR: u32 = 1;

@@ -22,6 +22,8 @@ pub const MAX_LABELS: usize = 64;
 pub const MAX_STACK_DEPTH: u16 = 1024;
 /// Rows of one batch.
 pub const MAX_BATCH_ROWS: usize = 4 << 20;
+/// Samples of one batch that are told one by one.
+pub const MAX_BATCH_DETAILS: usize = 4 << 20;
 /// Functions of one definition: a frame and what was inlined into it.
 pub const MAX_LOCATIONS: usize = 256;
 /// Reasons for loss, control groups and files that one batch may list of each.

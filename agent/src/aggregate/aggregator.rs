@@ -9,6 +9,7 @@ use stoker_dag::{
 };
 use stoker_wire::{BatchBody, Dictionary};
 
+use super::details::Place;
 use super::window::{Counts, FlushFacts, Interval, QualityCounts, touched};
 
 /// Bounds of the aggregator.
@@ -16,6 +17,8 @@ use super::window::{Counts, FlushFacts, Interval, QualityCounts, touched};
 pub struct AggregatorConfig {
     /// What one sample is worth, in nanoseconds.
     pub period_ns: u64,
+    /// Whether samples are told one by one, too: when, in which thread, on which CPU.
+    pub detailed: bool,
     /// Whole stacks that are remembered by their addresses; past it all are forgotten, which costs
     /// time and no sample.
     pub max_cached_stacks: usize,
@@ -29,6 +32,7 @@ impl AggregatorConfig {
     pub fn at_frequency(frequency_hz: u32) -> Self {
         Self {
             period_ns: period_ns(frequency_hz),
+            detailed: false,
             max_cached_stacks: 32 << 10,
             max_nodes: 512 << 10,
         }
@@ -116,7 +120,7 @@ impl Aggregator {
     /// Counts one sample; `resolve` is called when its stack is new.
     pub fn add(
         &mut self,
-        at: UnixNanos,
+        (at, place): (UnixNanos, Place),
         key: StackKey,
         labels: (LabelIx, LabelIx),
         resolve: impl FnOnce() -> ResolvedStack,
@@ -126,7 +130,11 @@ impl Aggregator {
             None => self.intern(key, &resolve()),
         };
         let counts = self.counts.entry(at.window_start()).or_default();
-        counts.add(self.config.period_ns, labels, node, quality);
+        let key = (labels.0, labels.1, node);
+        counts.add(self.config.period_ns, key, quality);
+        if self.config.detailed {
+            counts.add_moment(self.config.period_ns, key, at, place);
+        }
         self.quality.add(quality);
     }
 
@@ -206,10 +214,12 @@ impl Aggregator {
         observed: Option<Interval>,
         facts: &FlushFacts,
     ) -> BatchBody {
+        let rows = counts.row_groups(self.config.period_ns);
         BatchBody {
             start: observed.map_or(window, |interval| interval.from),
             duration_ns: observed.map_or(0, Interval::ns),
-            rows: counts.row_groups(self.config.period_ns),
+            details: counts.details(&rows),
+            rows,
             facts: counts.facts(observed, facts),
             ..BatchBody::default()
         }
@@ -256,13 +266,17 @@ impl Aggregator {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use stoker_wire::{CpuId, ThreadId};
+
     use super::*;
 
     fn add(aggregator: &mut Aggregator) {
         let labels = aggregator.labels(&LabelSet::new([("host", "a")]));
         let stack = || ResolvedStack { frames: Vec::new(), quality: StackQuality::Complete };
         let key = StackKey::new(1, 1, 0, &[1], &[]);
-        aggregator.add(UnixNanos(1), key, (labels, labels), stack);
+        aggregator.add((UnixNanos(1), Place::default()), key, (labels, labels), stack);
     }
 
     #[test]
@@ -279,6 +293,38 @@ mod tests {
             }
         });
         assert_eq!(found, [(10_000_000, 2, 20_000_000), (100_000_000, 1, 100_000_000)]);
+    }
+
+    #[test]
+    fn detailed_samples_are_those_that_rows_count() {
+        let config = AggregatorConfig { detailed: true, ..AggregatorConfig::at_frequency(100) };
+        let mut aggregator = Aggregator::new(config, UnixNanos(0));
+        let labels = aggregator.labels(&LabelSet::new([("host", "a")]));
+        let seconds = |at: f64| UnixNanos(Duration::from_secs_f64(at).as_nanos() as u64);
+        for (at, cpu, depth) in [(21.5, 1, 1), (3.25, 0, 1), (3.5, 0, 2), (3.0, 1, 1)] {
+            let special = Frame::Special(stoker_dag::SpecialFrame::Truncated);
+            let frames = vec![special; depth as usize];
+            let stack = || ResolvedStack { frames, quality: StackQuality::Complete };
+            let place = Place { thread: ThreadId(70 + cpu), cpu: CpuId(cpu) };
+            let key = StackKey::new(1, 1, 0, &[depth], &[]);
+            aggregator.add((seconds(at), place), key, (labels, labels), stack);
+        }
+        let mut found = Vec::new();
+        aggregator.flush(seconds(29.0), &FlushFacts::default(), |_, body| {
+            assert_eq!(body.detailed_samples() as u64, body.samples());
+            for sample in body.details.iter().flat_map(|details| &details.samples) {
+                let row = body.rows[0].rows[sample.row as usize];
+                let window = body.start.0 / 10_000_000_000;
+                found.push((window, sample.cpu.0, sample.offset_us, row.node.0, row.count));
+            }
+        });
+        let wanted = [
+            (0, 0, 3_250_000, 1, 2),
+            (0, 0, 3_500_000, 2, 1),
+            (0, 1, 3_000_000, 1, 2),
+            (2, 1, 1_500_000, 1, 1),
+        ];
+        assert_eq!(found, wanted);
     }
 
     #[test]

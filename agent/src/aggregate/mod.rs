@@ -5,7 +5,9 @@
 //! addresses and names are given.
 
 mod aggregator;
+mod details;
 mod window;
 
 pub use aggregator::{Aggregator, AggregatorConfig, ResolvedStack, StackKey, StackQuality};
+pub use details::Place;
 pub use window::{FlushFacts, Interval, QualityCounts};

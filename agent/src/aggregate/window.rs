@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
-use stoker_dag::{LabelIx, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
-use stoker_wire::{BrokenStacks, CgroupUsage, HostFacts, LostSamples, RowGroup};
+use stoker_dag::{ProfileType, SampleRow, UnixNanos, WINDOW_NS};
+use stoker_wire::{BrokenStacks, CgroupUsage, Details, HostFacts, LostSamples, RowGroup};
 
+use super::details::{Moments, Place, RowKey};
 use crate::symbolize::NamingNews;
 
 /// A half-open stretch of time.
@@ -61,7 +62,9 @@ pub struct FlushFacts {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// By the period that samples were taken at: hardly ever more than one.
-    rows: BTreeMap<u64, FxHashMap<(LabelIx, LabelIx, NodeIx), u64>>,
+    rows: BTreeMap<u64, FxHashMap<RowKey, u64>>,
+    /// Likewise, where samples are told one by one.
+    moments: BTreeMap<u64, Moments>,
     quality: QualityCounts,
 }
 
@@ -93,16 +96,23 @@ impl QualityCounts {
 }
 
 impl Counts {
-    pub(super) fn add(
-        &mut self,
-        period_ns: u64,
-        labels: (LabelIx, LabelIx),
-        node: NodeIx,
-        quality: super::StackQuality,
-    ) {
+    pub(super) fn add(&mut self, period_ns: u64, key: RowKey, quality: super::StackQuality) {
         let rows = self.rows.entry(period_ns).or_default();
-        *rows.entry((labels.0, labels.1, node)).or_default() += 1;
+        *rows.entry(key).or_default() += 1;
         self.quality.add(quality);
+    }
+
+    pub(super) fn add_moment(&mut self, period_ns: u64, key: RowKey, at: UnixNanos, place: Place) {
+        self.moments.entry(period_ns).or_default().add(key, at, place);
+    }
+
+    /// The samples of [`Self::row_groups`] one by one, as far as they were kept so.
+    pub(super) fn details(&self, groups: &[RowGroup]) -> Vec<Details> {
+        let of_group = |(group, of): (usize, &RowGroup)| {
+            let moments = self.moments.get(&of.period)?;
+            Some(Details { group, samples: moments.of(&of.rows) })
+        };
+        groups.iter().enumerate().filter_map(of_group).collect()
     }
 
     pub(super) fn samples(&self) -> u64 {
@@ -118,9 +128,13 @@ impl Counts {
         self.rows.iter().map(|(&period_ns, rows)| Self::row_group(period_ns, rows)).collect()
     }
 
-    fn row_group(period_ns: u64, rows: &FxHashMap<(LabelIx, LabelIx, NodeIx), u64>) -> RowGroup {
-        let row = |(&(series, attributes, node), &count): (&(LabelIx, LabelIx, NodeIx), &u64)| {
-            SampleRow { series, attributes, node, value: count * period_ns, count }
+    fn row_group(period_ns: u64, rows: &FxHashMap<RowKey, u64>) -> RowGroup {
+        let row = |(&(series, attributes, node), &count): (&RowKey, &u64)| SampleRow {
+            series,
+            attributes,
+            node,
+            value: count * period_ns,
+            count,
         };
         let mut rows: Vec<SampleRow> = rows.iter().map(row).collect();
         rows.sort_unstable_by_key(|row| (row.series, row.attributes, row.node));

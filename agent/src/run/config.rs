@@ -24,6 +24,9 @@ pub struct AgentConfig {
     pub frequency_hz: u32,
     /// Whom to sample.
     pub target: Target,
+    /// Whether samples are told one by one, beside the rows that count them: when, in which thread, on
+    /// which CPU.
+    pub detailed: bool,
     /// How often batches are cut.
     pub flush_every: Duration,
     /// How large the spool may grow.
@@ -46,6 +49,7 @@ impl Default for AgentConfig {
             labels: Vec::new(),
             frequency_hz: 19,
             target: Target::All,
+            detailed: false,
             flush_every: Duration::from_secs(5),
             spool_max_bytes: DEFAULT_SPOOL_BYTES,
             unwind_bytes: DEFAULT_UNWIND_BYTES,

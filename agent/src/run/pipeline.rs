@@ -12,7 +12,7 @@ use super::governing::Governing;
 use super::sampling::{Changed, Off, Rate, Sampling};
 use super::status::Published;
 use super::work::Work;
-use crate::aggregate::FlushFacts;
+use crate::aggregate::{AggregatorConfig, FlushFacts};
 use crate::guard::KillSwitch;
 use crate::kernel::{KernelError, SampleSource};
 use crate::ship::Shipper;
@@ -71,10 +71,14 @@ impl Pipeline {
         let governing = Governing::new(&live, kill_switch);
         let sampling =
             Sampling::start(config.target.clone(), governing.rate(), config.unwind_bytes)?;
+        let aggregator = AggregatorConfig {
+            detailed: config.detailed,
+            ..AggregatorConfig::at_frequency(live.frequency_hz)
+        };
         let mut pipeline = Self {
             sampling,
             governing,
-            work: Work::start(host, &live.labels, live.frequency_hz),
+            work: Work::start(host, &live.labels, aggregator),
             shipper,
             published,
             flush_every: config.flush_every,

@@ -22,7 +22,7 @@ use super::folding::Folding;
 use super::status::UnwindStatus;
 use super::taking::Taking;
 use super::work::Work;
-use crate::aggregate::{FlushFacts, QualityCounts};
+use crate::aggregate::{AggregatorConfig, FlushFacts, QualityCounts};
 use crate::kernel::{KernelError, KernelEvent, OwnStart, SampleSource};
 use crate::symbolize::NamingNews;
 
@@ -135,7 +135,7 @@ impl Recorder {
     /// To be called when events have started to flow.
     fn with(taking: Taking, family: Option<Family>, frequency_hz: u32) -> Self {
         let host: Arc<str> = "".into();
-        let work = Work::start(&host, &[], frequency_hz);
+        let work = Work::start(&host, &[], AggregatorConfig::at_frequency(frequency_hz));
         let now = Instant::now();
         Self {
             taking,

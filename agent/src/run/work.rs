@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use stoker_dag::{LabelIx, LabelSet};
+use stoker_wire::{CpuId, ThreadId};
 
 use super::clock::Clock;
 use super::events::process_event;
@@ -12,7 +13,7 @@ use super::facts::HostCounters;
 use super::naming::Naming;
 use super::resolve::{resolve, stack_flags};
 use super::unwinding::Unwinding;
-use crate::aggregate::{Aggregator, AggregatorConfig, StackKey};
+use crate::aggregate::{Aggregator, AggregatorConfig, Place, StackKey};
 use crate::kernel::{Comm, KernelEvent, Sample};
 use crate::process::{ProcessMeta, ProcessTable};
 
@@ -37,9 +38,12 @@ pub(super) struct Work {
 
 impl Work {
     /// Learns what runs; call it after events have started to flow.
-    pub(super) fn start(host: &Arc<str>, labels: &[(String, String)], frequency_hz: u32) -> Self {
+    pub(super) fn start(
+        host: &Arc<str>,
+        labels: &[(String, String)],
+        aggregator: AggregatorConfig,
+    ) -> Self {
         let clock = Clock::read();
-        let aggregator = AggregatorConfig::at_frequency(frequency_hz);
         let mut work = Self {
             host: Arc::clone(host),
             own_labels: Vec::new(),
@@ -129,7 +133,8 @@ impl Work {
         let flags = stack_flags(sample);
         let key = StackKey::new(sample.pid, generation, flags, sample.user, sample.kernel);
         let (at, processes) = (self.clock.unix(sample.time_ns), &mut self.processes);
-        self.aggregator.add(at, key, labels, || resolve(processes, sample));
+        let place = Place { thread: ThreadId(sample.tid), cpu: CpuId(sample.cpu) };
+        self.aggregator.add((at, place), key, labels, || resolve(processes, sample));
     }
 
     /// Series and attributes of a thread of a process.

@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use super::Shared;
 use super::error::ApiError;
+use super::heatmap::json_of;
 use super::params::Params;
 use super::run::{cached, json};
 use crate::query::{self, QueryError, TimelineOptions, TopBy, time};
@@ -94,7 +95,7 @@ pub(super) async fn top(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let mut params = Params::read(raw.as_deref())?;
-    let query = params.required_query()?;
+    let (query, span) = params.spanned_query()?;
     let by = params.choice(
         "by",
         &[
@@ -107,7 +108,9 @@ pub(super) async fn top(
     let limit = params.number("limit", TOP_ROWS)?;
     params.finish()?;
     cached(&app, ("top", raw.as_deref()), query, move |engine, query| {
-        json(engine, &query::top(engine, query, by, limit)?)
+        query::spanned(engine, query, span, |engine| {
+            json_of(engine, span, &query::top(engine, query, by, limit)?)
+        })
     })
     .await
 }

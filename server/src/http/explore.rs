@@ -9,6 +9,7 @@ use stoker_formats::ReadOptions;
 
 use super::Shared;
 use super::error::ApiError;
+use super::heatmap::json_of;
 use super::params::Params;
 use super::parse::{check_name, chosen};
 use super::push::LIMITS;
@@ -39,7 +40,7 @@ pub(super) async fn search(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let mut params = Params::read(raw.as_deref())?;
-    let query = params.required_query()?;
+    let (query, span) = params.spanned_query()?;
     let modes = [("text", Mode::Text), ("regex", Mode::Regex), ("exact", Mode::Exact)];
     let mode = params.choice("mode", &modes)?;
     let term = params.text("q")?.unwrap_or_default();
@@ -53,7 +54,9 @@ pub(super) async fn search(
     let hint = "give q=memcpy, or q=^mem with mode=regex";
     let term = term.map_err(|why| ApiError::parameter(format!("q: {why}"), hint))?;
     cached(&app, ("search", raw.as_deref()), query, move |engine, query| {
-        json(engine, &query::search(engine, query, &term, limit)?)
+        query::spanned(engine, query, span, |engine| {
+            json_of(engine, span, &query::search(engine, query, &term, limit)?)
+        })
     })
     .await
 }
@@ -63,13 +66,15 @@ pub(super) async fn sandwich(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let mut params = Params::read(raw.as_deref())?;
-    let query = params.required_query()?;
+    let (query, span) = params.spanned_query()?;
     let name = params.text("name")?.unwrap_or_default();
     let module = params.text("module")?.unwrap_or_default();
     let max_nodes = params.number("max_nodes", SANDWICH_NODES)?;
     params.finish()?;
     cached(&app, ("sandwich", raw.as_deref()), query, move |engine, query| {
-        json(engine, &query::sandwich(engine, query, (&name, &module), max_nodes)?)
+        query::spanned(engine, query, span, |engine| {
+            json_of(engine, span, &query::sandwich(engine, query, (&name, &module), max_nodes)?)
+        })
     })
     .await
 }

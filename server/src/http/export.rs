@@ -9,9 +9,12 @@ use stoker_formats::{collapsed, html, pprof, speedscope, svg};
 
 use super::Shared;
 use super::error::ApiError;
+use super::heatmap::json_of;
 use super::params::Params;
 use super::run::{Answer, bounded, cached, json};
-use crate::query::{Engine, Folded, Query, QueryError, flamegraph_around as columns, fold, time};
+use crate::query::{
+    self, Engine, Folded, Query, QueryError, flamegraph_around as columns, fold, time,
+};
 
 /// Boxes of a flame graph unless asked otherwise.
 const MAX_NODES: usize = 8192;
@@ -31,7 +34,7 @@ pub(super) async fn flamegraph(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let mut params = Params::read(raw.as_deref())?;
-    let query = params.required_query()?;
+    let (query, spanned) = params.spanned_query()?;
     let format = params.choice(
         "format",
         &[
@@ -50,11 +53,15 @@ pub(super) async fn flamegraph(
     let name = file_name(&query, format);
     let asked = ("flamegraph", raw.as_deref());
     let mut response = cached(&app, asked, query, move |engine, query| {
-        let folded = fold(engine, query, group_by.as_deref())?;
-        match format {
-            Format::Json => json(engine, &columns(query, &folded, max_nodes, &focus)?),
-            _ => answer(engine, query, &folded, format),
-        }
+        query::spanned(engine, query, spanned, |engine| {
+            let folded = fold(engine, query, group_by.as_deref())?;
+            match format {
+                Format::Json => {
+                    json_of(engine, spanned, &columns(query, &folded, max_nodes, &focus)?)
+                }
+                _ => answer(engine, query, &folded, format),
+            }
+        })
     })
     .await?;
     if let Some(name) = name.and_then(|name| HeaderValue::try_from(name).ok()) {

@@ -17,6 +17,7 @@ mod error;
 mod explore;
 mod export;
 mod gate;
+mod heatmap;
 mod links;
 mod metrics;
 mod params;
@@ -159,6 +160,7 @@ fn questions() -> Router<Shared> {
         .route("/api/v1/flamegraph", get(export::flamegraph))
         .route("/api/v1/timeline", get(api::timeline))
         .route("/api/v1/top", get(api::top))
+        .route("/api/v1/heatmap", get(heatmap::answer))
         .route("/api/v1/diff", get(diff::answer))
         .route("/api/v1/capacity/services", get(capacity::services))
         .route("/api/v1/capacity/functions", get(capacity::functions))

@@ -121,7 +121,7 @@ fn bodies(
             ..HostFacts::default()
         };
         let definitions = told.news(&rows);
-        BatchBody { sequence, start, duration_ns: 0, definitions, rows, facts }
+        BatchBody { sequence, start, definitions, rows, facts, ..BatchBody::default() }
     };
     (1u64..).zip(groups).map(body).collect()
 }

@@ -250,7 +250,7 @@ fn encoded(
     let Copied { dictionary, definitions, levels } = copied;
     let mut segments = Vec::new();
     for (level, of_level) in Level::ALL.into_iter().zip(levels) {
-        let CopiedLevel { windows, totals, facts, dropped } = of_level;
+        let CopiedLevel { windows, totals, details, facts, dropped } = of_level;
         if windows.is_empty() && totals.is_empty() && facts.is_empty() {
             continue;
         }
@@ -259,6 +259,7 @@ fn encoded(
             definitions: &definitions,
             level,
             windows,
+            details,
             totals: &totals,
             facts,
             dropped: &dropped,

@@ -7,7 +7,9 @@ use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
 use super::{LinkError, LinkId, Links};
 use crate::query::Parts;
-use crate::store::{AloneRows, Names, PartView, Rollups, StoreError, TenantId, TimeRange};
+use crate::store::{
+    AloneRows, DetailsView, Names, PartView, Rollups, StoreError, TenantId, TimeRange,
+};
 use crate::symbols::NamedParts;
 
 /// The rows of one link. Debug information that was pushed after it was made names its frames too.
@@ -52,6 +54,15 @@ impl Parts for LinkParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.links.0.segments.visit(&self.rows, (range, profile_type), Some(series), visit)
+    }
+
+    fn visit_details(
+        &self,
+        of: (TimeRange, Option<&ProfileType>),
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.links.0.segments.visit_details(&self.rows, of, series, visit)
     }
 
     fn rollups(&self, range: TimeRange) -> Option<Rollups> {

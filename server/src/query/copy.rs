@@ -9,14 +9,17 @@ use stoker_dag::{
 };
 use stoker_wire::Dictionary;
 
+use super::details::{DetailSink, scan_details};
 use super::error::QueryError;
 use super::fold::StackSink;
 use super::gauge::Gauge;
 use super::scan::{ScanStats, Sink, scan};
 use super::stack::StackFilter;
 use super::{Engine, Folded, Query};
-use crate::store::{Level, WindowFacts, WindowRows};
+use crate::store::{DetailedRow, Level, WindowDetails, WindowFacts, WindowRows};
 
+/// Samples that are copied one by one between two looks at the limits.
+const CHECK_EVERY: usize = 1 << 14;
 /// The label that host facts can be selected by.
 const HOST: &str = "host";
 
@@ -38,6 +41,8 @@ pub struct CopiedLevel {
     pub windows: Vec<WindowRows>,
     /// What functions have a part in, likewise; at [`Level::Functions`] only.
     pub totals: Vec<WindowRows>,
+    /// Samples one by one, likewise; at [`Level::Raw`] only.
+    pub details: Vec<WindowDetails>,
     /// In order of window.
     pub facts: Vec<WindowFacts>,
     /// Labels that its rows had and have no more.
@@ -79,6 +84,7 @@ pub fn copy(engine: Engine<'_>, queries: &[Query], max_rows: usize) -> Result<Co
         copier.before = before.map(Before::new).collect();
         copier.classes.clear();
         scan(engine, query, &mut copier)?;
+        scan_details(engine, query, &mut copier)?;
         copier.check()?;
         dropped.extend(engine.parts.rollups(query.range).into_iter().flat_map(|r| r.dropped));
     }
@@ -155,6 +161,7 @@ impl Windows {
 struct Gathered {
     windows: Windows,
     totals: Windows,
+    details: Vec<WindowDetails>,
     facts: Vec<WindowFacts>,
 }
 
@@ -162,7 +169,13 @@ impl Gathered {
     fn finish(mut self) -> CopiedLevel {
         self.facts.sort_by_key(|held| held.window);
         let (windows, totals) = (self.windows.finish(), self.totals.finish());
-        CopiedLevel { windows, totals, facts: self.facts, dropped: Vec::new() }
+        CopiedLevel {
+            windows,
+            totals,
+            details: self.details,
+            facts: self.facts,
+            dropped: Vec::new(),
+        }
     }
 }
 
@@ -222,6 +235,44 @@ impl Copier<'_> {
     fn here(&mut self) -> &mut Gathered {
         let at = Level::ALL.iter().position(|level| *level == self.level).unwrap_or(0);
         &mut self.levels[at]
+    }
+}
+
+impl DetailSink for Copier<'_> {
+    fn enter(&mut self, dictionary: &Dictionary) {
+        Sink::enter(self, dictionary);
+    }
+
+    fn take(
+        &mut self,
+        part: &Dictionary,
+        window: &WindowDetails,
+        sample: &DetailedRow,
+    ) -> Result<(), QueryError> {
+        let (series, attributes) =
+            (part.labels.get(sample.series), part.labels.get(sample.attributes));
+        let was_copied = self.before.iter().any(|of| {
+            let on_stack = of.nodes.as_ref().is_none_or(|accepted| accepted[sample.node.at()]);
+            let wanted = of.query.selector.profile_type.as_ref();
+            on_stack
+                && of.query.range.holds(window.window)
+                && wanted.is_none_or(|wanted| *wanted == window.profile_type)
+                && of.query.selector.accepts(series, attributes)
+        });
+        if was_copied {
+            return Ok(());
+        }
+        let (series, attributes) = (self.labels.intern(series), self.labels.intern(attributes));
+        let node = self.stacks.node(part, sample.node, 0);
+        self.rows += 1;
+        let samples = vec![DetailedRow { series, attributes, node, ..*sample }];
+        let (at, profile_type) = (window.window, window.profile_type.clone());
+        let more = WindowDetails { window: at, profile_type, samples };
+        crate::store::insert_details(&mut self.levels[0].details, more);
+        match self.rows.is_multiple_of(CHECK_EVERY) {
+            true => self.check(),
+            false => Ok(()),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use stoker_dag::{NodeIx, Profile, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::Dictionary;
 
 use super::parts::Parts;
-use crate::store::{Names, PartView, StoreError, TimeRange, WindowFacts, WindowRows};
+use crate::store::{
+    DetailsView, Names, PartView, StoreError, TimeRange, WindowDetails, WindowFacts, WindowRows,
+};
 
 /// Rows and facts over a dictionary of their own.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub struct MemoryPart {
     pub dictionary: Dictionary,
     /// The rows.
     pub windows: Vec<WindowRows>,
+    /// Samples one by one, of some of them.
+    pub details: Vec<WindowDetails>,
     /// What hosts said.
     pub facts: Vec<WindowFacts>,
 }
@@ -99,6 +103,24 @@ impl Parts for MemoryParts {
             let dictionary = &part.dictionary;
             let view = PartView::raw(dictionary, dictionary_id, windows, facts);
             if visit(view).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_details(
+        &self,
+        (range, profile_type): (TimeRange, Option<&ProfileType>),
+        _: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        for (dictionary_id, part) in (0..).zip(&self.parts) {
+            let of_type = |w: &&WindowDetails| profile_type.is_none_or(|t| *t == w.profile_type);
+            let windows = part.details.iter().filter(|w| range.holds(w.window)).filter(of_type);
+            let windows: Vec<WindowDetails> = windows.cloned().collect();
+            let (dictionary, windows) = (&part.dictionary, &windows[..]);
+            if visit(DetailsView { dictionary, dictionary_id, windows }).is_break() {
                 break;
             }
         }

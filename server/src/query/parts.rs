@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
-use crate::store::{DataVersion, Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange};
+use crate::store::{
+    DataVersion, DetailsView, Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange,
+};
 
 /// What a query needs of a store. One implementor is one tenant's data.
 pub trait Parts: Send + Sync {
@@ -34,6 +36,20 @@ pub trait Parts: Send + Sync {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.visit(range, profile_type, visit)
+    }
+
+    /// Calls `visit` with the samples of a range (and type) that are kept one by one, each exactly once,
+    /// until it breaks. What has no sample of a series that `series` accepts may be left out.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    fn visit_details(
+        &self,
+        _of: (TimeRange, Option<&ProfileType>),
+        _series: &dyn Fn(&LabelSet) -> bool,
+        _visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// The rollups that have rows in a range; nothing where all of it is raw.
@@ -98,6 +114,15 @@ impl Parts for TenantParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.store.visit_series(&self.tenant, range, profile_type, Some(series), visit)
+    }
+
+    fn visit_details(
+        &self,
+        of: (TimeRange, Option<&ProfileType>),
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.store.visit_details(&self.tenant, of, series, visit)
     }
 
     fn tenant(&self) -> TenantId {

@@ -33,7 +33,7 @@ pub struct TimeError {
 }
 
 impl TimeError {
-    fn new(message: String, hint: &str) -> Self {
+    pub(super) fn new(message: String, hint: &str) -> Self {
         Self { message, hint: hint.to_owned() }
     }
 }

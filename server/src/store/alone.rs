@@ -12,6 +12,7 @@ use stoker_wire::Dictionary;
 use super::api::{Names, PartView, TenantId, TimeRange, WindowFacts, WindowRows};
 use super::blobs::{Blobs, LocalBlobs};
 use super::cache::Cache;
+use super::details::{DetailsView, WindowDetails};
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
 use super::head::HeadRows;
@@ -31,6 +32,8 @@ pub struct AloneContent<'a> {
     pub level: Level,
     /// In order of profile type, then window.
     pub windows: Vec<WindowRows>,
+    /// At [`Level::Raw`], samples one by one; likewise.
+    pub details: Vec<WindowDetails>,
     /// At [`Level::Functions`], what functions have a part in; likewise.
     pub totals: &'a [WindowRows],
     /// In order of window.
@@ -71,9 +74,9 @@ impl AloneSegments {
         id: u64,
         content: AloneContent<'_>,
     ) -> Result<(Vec<u8>, u64), StoreError> {
-        let AloneContent { dictionary, definitions, level, windows, totals, facts, dropped } =
-            content;
-        let rows = HeadRows { windows, facts, ..HeadRows::default() };
+        let AloneContent { dictionary, definitions, level, windows, totals, .. } = content;
+        let AloneContent { details, facts, dropped, .. } = content;
+        let rows = HeadRows { windows, details, facts, ..HeadRows::default() };
         let (bytes, footer) = write_segment(SegmentContent {
             tenant,
             id,
@@ -146,6 +149,26 @@ impl AloneSegments {
         let wanted = Wanted { range, profile_type, series };
         for segment in &of.segments {
             if segment.visit(&self.blobs, &self.cache, wanted, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::visit`], with samples one by one.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    pub fn visit_details(
+        &self,
+        of: &AloneRows,
+        (range, profile_type): (TimeRange, Option<&ProfileType>),
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let wanted = Wanted { range, profile_type, series: Some(series) };
+        for segment in &of.segments {
+            if segment.visit_details(&self.blobs, &self.cache, wanted, visit)?.is_break() {
                 break;
             }
         }

@@ -145,7 +145,9 @@ async fn wait_for_room(
     shared.check_room()?;
     let limit = shared.config.queue_memory();
     // What a batch takes while it waits, most of it rows; a huge one waits for all the room.
-    let bytes = u32::try_from(body.row_count().saturating_mul(64) + 4096).unwrap_or(limit);
+    let bytes =
+        u32::try_from((body.row_count() + body.detailed_samples()).saturating_mul(64) + 4096)
+            .unwrap_or(limit);
     let wait = async {
         loop {
             let sealed = shared.sealed.notified();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::api::{WindowFacts, WindowRows};
+use super::details::WindowDetails;
 use super::segment::SegmentDictionary;
 
 /// Segment and block.
@@ -18,6 +19,8 @@ pub enum Cached {
     Dictionary(Arc<SegmentDictionary>),
     /// Rows.
     Rows(Arc<Vec<WindowRows>>),
+    /// Samples one by one.
+    Details(Arc<Vec<WindowDetails>>),
     /// Facts.
     Facts(Arc<Vec<WindowFacts>>),
 }

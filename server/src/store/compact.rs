@@ -32,7 +32,7 @@ const MANY: usize = 8;
 pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> Vec<Arc<Segment>> {
     let max_rows = config.compact_rows;
     let mut spans: BTreeMap<(Level, u64), Vec<&Arc<Segment>>> = BTreeMap::new();
-    for segment in segments.iter().filter(|segment| segment.footer.rows < max_rows) {
+    for segment in segments.iter().filter(|segment| segment.footer.weight() < max_rows) {
         let level = segment.level();
         let span = segment.footer.last_window / level.merge_span_ns();
         spans.entry((level, span)).or_default().push(segment);
@@ -43,12 +43,12 @@ pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> 
         if of_hour.len() < if is_over { 2 } else { MANY } {
             continue;
         }
-        of_hour.sort_by_key(|segment| (segment.footer.rows, segment.id()));
+        of_hour.sort_by_key(|segment| (segment.footer.weight(), segment.id()));
         let mut rows = 0;
         let mut chosen: Vec<Arc<Segment>> = of_hour
             .into_iter()
             .take_while(|segment| {
-                rows += segment.footer.rows;
+                rows += segment.footer.weight();
                 rows <= max_rows
             })
             .cloned()

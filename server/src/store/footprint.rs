@@ -11,6 +11,8 @@ use super::api::StoreConfig;
 
 /// A row in memory, in a column that grows by doubling.
 const BYTES_PER_ROW: usize = 48;
+/// A sample that is told by itself, likewise.
+const BYTES_PER_DETAIL: usize = 48;
 /// A string, its own bytes apart.
 pub const BYTES_PER_STRING: usize = 80;
 /// What a host says with each batch, control groups and reasons apart.
@@ -27,7 +29,10 @@ pub fn dictionary_bytes(dictionary: &Dictionary) -> usize {
 /// About how much a batch takes while its log is not sealed, its dictionary apart.
 pub fn batch_bytes(body: &BatchBody) -> usize {
     let facts = body.facts.cgroup_usage.len() + body.facts.lost.len();
-    body.row_count() * BYTES_PER_ROW + BYTES_PER_FACTS + facts * BYTES_PER_FACT
+    body.row_count() * BYTES_PER_ROW
+        + body.detailed_samples() * BYTES_PER_DETAIL
+        + BYTES_PER_FACTS
+        + facts * BYTES_PER_FACT
 }
 
 impl StoreConfig {

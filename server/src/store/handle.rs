@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::api::{Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
 use super::append::roll;
+use super::details::DetailsView;
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
 use super::losses::Loss;
@@ -147,6 +148,42 @@ impl Store {
         }
         for head in parts.frozen.iter().chain([&parts.live]) {
             if head.visit(range, profile_type, &mut *visit).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with the samples that are kept one by one, each exactly once, as
+    /// [`Self::visit_series`] does with rows.
+    ///
+    /// # Errors
+    /// When the store is closed.
+    pub fn visit_details(
+        &self,
+        tenant: &TenantId,
+        (range, profile_type): (TimeRange, Option<&ProfileType>),
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let shared = &self.inner.shared;
+        let Some(tenant) = shared.find(tenant) else { return Ok(()) };
+        let parts = tenant.parts();
+        let wanted = Wanted { range, profile_type, series: Some(series) };
+        for segment in &parts.sealed {
+            match segment.visit_details(&*shared.blobs, &shared.cache, wanted, visit) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Ok(()),
+                Err(error) => {
+                    shared.counters.read_failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "samples of a segment are missing from an answer");
+                    let loss = Loss::of(error.to_string(), Some(&segment.footer));
+                    tenant.losses.add(segment.name(), loss);
+                }
+            }
+        }
+        for head in parts.frozen.iter().chain([&parts.live]) {
+            if head.visit_details(range, profile_type, &mut *visit).is_break() {
                 return Ok(());
             }
         }

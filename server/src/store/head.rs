@@ -12,6 +12,7 @@ use stoker_dag::{DefinitionMap, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, HostFacts, WireError, limits};
 
 use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
+use super::details::{self, DetailsView, WindowDetails};
 use super::footprint::{BYTES_PER_STRING, batch_bytes, dictionary_bytes};
 use super::line::StreamRebase;
 use super::told::{Bounds, Size, Told};
@@ -61,6 +62,8 @@ impl HeadDictionary {
 pub struct HeadRows {
     /// In order of (profile type, window).
     pub windows: Vec<WindowRows>,
+    /// Samples one by one, where they came so; in order of (profile type, window).
+    pub details: Vec<WindowDetails>,
     /// In order of window.
     pub facts: Vec<WindowFacts>,
     /// The highest sequence of each spool.
@@ -223,12 +226,38 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Calls `visit` with the samples of the range that came one by one, if there are any.
+    pub fn visit_details<B>(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        mut visit: impl FnMut(DetailsView<'_>) -> std::ops::ControlFlow<B>,
+    ) -> std::ops::ControlFlow<B> {
+        let rows = self.rows();
+        if rows.details.is_empty() {
+            return std::ops::ControlFlow::Continue(());
+        }
+        let dictionary_id = self.log;
+        let all = rows.details.chunk_by(|a, b| a.profile_type == b.profile_type);
+        let all = all.filter(|run| profile_type.is_none_or(|t| run[0].profile_type == *t));
+        self.with_dictionary(|dictionary| {
+            for windows in all.map(|run| details::within(run, range)).filter(|run| !run.is_empty())
+            {
+                visit(DetailsView { dictionary, dictionary_id, windows })?;
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+    }
+}
+
 impl HeadRows {
     /// Adds a batch that is durable.
     pub fn add(&mut self, source: &BatchSource, body: BatchBody) {
         let window = body.start.window_start();
         let held = self.watermarks.entry(source.spool_id).or_default();
         *held = body.sequence.max(*held);
+        details::of_batch(&body).for_each(|more| details::insert(&mut self.details, more));
         for group in body.rows.into_iter().filter(|group| !group.rows.is_empty()) {
             self.window(group.profile_type, window, group.rows);
         }

@@ -14,6 +14,7 @@ use stoker_wire::{Dictionary, limits};
 use super::api::{Names, PartView, WindowFacts, WindowRows};
 use super::blobs::Blobs;
 use super::cache::Cache;
+use super::details::{DetailedRow, WindowDetails, insert};
 use super::error::StoreError;
 use super::head::HeadRows;
 use super::level::Level;
@@ -28,6 +29,7 @@ pub struct Merge {
     definitions: DefinitionMap,
     rows: Windows,
     totals: Windows,
+    details: Vec<WindowDetails>,
     facts: Vec<WindowFacts>,
     level: Level,
     dropped: BTreeSet<Arc<str>>,
@@ -78,10 +80,38 @@ impl Merge {
             ControlFlow::Continue(())
         });
         let _ = visited?;
+        if self.reduce.is_none() {
+            self.add_details(blobs, segment, &mut remap)?;
+        }
         match rows == segment.footer.rows {
             true => Ok(()),
             false => Err(StoreError::damaged(blobs.path(segment.name()), "rows are missing")),
         }
+    }
+
+    /// Adds samples one by one, which summing up drops.
+    fn add_details(
+        &mut self,
+        blobs: &dyn Blobs,
+        segment: &Segment,
+        remap: &mut Remap,
+    ) -> Result<(), StoreError> {
+        let visited = segment.visit_details(blobs, &Cache::new(0), Wanted::ALL, &mut |view| {
+            remap.fit(view.dictionary);
+            for held in view.windows {
+                let sample = |sample: &DetailedRow| {
+                    let row = remap.row(&sample.row(), view.dictionary, &mut self.dictionary, None);
+                    let SampleRow { series, attributes, node, .. } = row;
+                    DetailedRow { series, attributes, node, ..*sample }
+                };
+                let samples = held.samples.iter().map(sample).collect();
+                let (window, profile_type) = (held.window, held.profile_type.clone());
+                insert(&mut self.details, WindowDetails { window, profile_type, samples });
+            }
+            ControlFlow::Continue(())
+        });
+        let _ = visited?;
+        Ok(())
     }
 
     fn part(&mut self, part: PartView<'_>, remap: &mut Remap) -> u64 {
@@ -136,7 +166,8 @@ impl Merge {
         };
         self.dropped.extend(self.reduce.into_iter().flat_map(|reduce| reduce.dropped));
         let (windows, totals) = (listed(self.rows), listed(self.totals));
-        let rows = HeadRows { windows, facts, watermarks: FxHashMap::default() };
+        let rows =
+            HeadRows { windows, details: self.details, facts, watermarks: FxHashMap::default() };
         let frames = (0..).map(FrameIx).zip(self.dictionary.frames.iter());
         let known = |id: FrameId| {
             let known = names.definitions.get(&id).or_else(|| self.definitions.get(&id));

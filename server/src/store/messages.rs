@@ -107,6 +107,9 @@ pub struct Footer {
     /// Labels and attributes that its rows had and that summing up took away, in order.
     #[prost(string, repeated, tag = "14")]
     pub dropped_labels: Vec<String>,
+    /// Samples that are told one by one.
+    #[prost(uint64, tag = "15")]
+    pub detailed_samples: u64,
 }
 
 /// A label and the values that series have for it.
@@ -173,6 +176,11 @@ pub struct Watermark {
 }
 
 impl Footer {
+    /// What it takes to hold all of it in memory, in rows.
+    pub fn weight(&self) -> u64 {
+        self.rows.saturating_add(self.detailed_samples)
+    }
+
     /// How far the segment brings its spools.
     pub fn spools(&self) -> impl Iterator<Item = (SpoolId, u64)> {
         self.watermarks.iter().filter_map(|mark| {

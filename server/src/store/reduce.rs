@@ -16,7 +16,7 @@ use super::replicate::ReplicateGroup;
 pub const ROLLUP_KEYS: [&str; 7] =
     ["service_name", "version", "namespace", "cpu_model", "instance_type", "zone", "region"];
 /// The label that names hosts.
-const HOST: &str = "host";
+pub const HOST: &str = "host";
 
 /// Takes labels away.
 #[derive(Debug)]

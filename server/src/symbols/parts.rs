@@ -7,7 +7,9 @@ use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
 use super::{QUERY_NAMING_MAX, SymbolCounts, Symbols};
 use crate::query::{Parts, TenantParts};
-use crate::store::{DataVersion, Names, PartView, Rollups, StoreError, TenantId, TimeRange};
+use crate::store::{
+    DataVersion, DetailsView, Names, PartView, Rollups, StoreError, TenantId, TimeRange,
+};
 
 /// Rows of a store, and late names for their frames.
 #[derive(Debug, Clone)]
@@ -36,6 +38,15 @@ impl Parts for NamedParts {
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.rows.visit_series(range, profile_type, series, visit)
+    }
+
+    fn visit_details(
+        &self,
+        of: (TimeRange, Option<&ProfileType>),
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.rows.visit_details(of, series, visit)
     }
 
     fn tenant(&self) -> TenantId {

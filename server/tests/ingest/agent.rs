@@ -209,5 +209,5 @@ fn body(sequence: u64, start: UnixNanos, offsets: Range<u64>) -> (Dictionary, Ba
     let group = RowGroup { profile_type: ProfileType::cpu(), period: 1000, rows };
     let rows = vec![group];
     let duration_ns = WINDOW_NS;
-    (dictionary, BatchBody { sequence, start, duration_ns, rows, facts, definitions: vec![] })
+    (dictionary, BatchBody { sequence, start, duration_ns, rows, facts, ..BatchBody::default() })
 }

@@ -13,6 +13,10 @@ use crate::model::{Agent, Content, some_rows};
 
 /// The version of segments that are no rollups.
 const RAW_VERSION: u32 = 2;
+/// The version of rollups.
+const ROLLUP_VERSION: u32 = 3;
+/// The version of segments that have samples one by one.
+const DETAILED_VERSION: u32 = 4;
 /// Rollups, and whether they have stacks.
 const ROLLUPS: [(&str, bool); 2] = [("hourly", true), ("functions", false)];
 
@@ -80,6 +84,45 @@ async fn files_of_every_version_are_read() {
     }
 }
 
+/// What the golden files hold that have samples one by one.
+fn expected_details() -> (Content, Agent, stoker_wire::BatchBody) {
+    let (mut content, mut agent) = (Content::default(), Agent::new(3));
+    let body = agent.batch(1, &some_rows(9));
+    content.add(&agent.source.host_name, &agent.dictionary, &body);
+    (content, agent, body)
+}
+
+#[tokio::test]
+async fn samples_one_by_one_are_read() {
+    if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
+        let dir = folder();
+        let store = open(dir.path());
+        let (_, mut agent, body) = expected_details();
+        agent.append(&store, &body).await.unwrap();
+        let to = |kind: &str| golden(&format!("detailed-{kind}"), DETAILED_VERSION);
+        std::fs::create_dir_all(to("logs").parent().unwrap()).unwrap();
+        for kind in ["logs", "segments"] {
+            if !to(kind).exists() {
+                std::fs::copy(&files(dir.path(), kind)[0], to(kind)).unwrap();
+            }
+            if kind == "logs" {
+                store.flush_and_close().await.unwrap();
+            }
+        }
+    }
+    assert_eq!(SEGMENT_VERSION, DETAILED_VERSION, "the newest");
+    for kind in ["logs", "segments"] {
+        let dir = folder();
+        drop(open(dir.path()));
+        let bytes = std::fs::read(golden(&format!("detailed-{kind}"), DETAILED_VERSION)).unwrap();
+        let name = file_name(kind, &bytes);
+        std::fs::write(dir.path().join(kind).join("default").join(name), &bytes).unwrap();
+        let expected = expected_details().0;
+        assert!(!expected.details.is_empty());
+        assert_eq!(Content::of(&open(dir.path())), expected, "{kind}");
+    }
+}
+
 /// How long what is in the golden files is kept at each level.
 fn retentions(dir: &Path) -> [StoreConfig; 2] {
     let day = Duration::from_secs(24 * 3600);
@@ -90,7 +133,7 @@ fn retentions(dir: &Path) -> [StoreConfig; 2] {
 
 fn rollup(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    dir.join(format!("v{SEGMENT_VERSION}")).join(format!("{name}.bin"))
+    dir.join(format!("v{ROLLUP_VERSION}")).join(format!("{name}.bin"))
 }
 
 async fn write_rollups() {
@@ -122,7 +165,7 @@ async fn rollups_of_every_version_are_read() {
         let dir = folder();
         drop(open(dir.path()));
         let bytes = std::fs::read(rollup(name)).unwrap();
-        assert_eq!(bytes[8..12], SEGMENT_VERSION.to_le_bytes(), "{name}");
+        assert_eq!(bytes[8..12], ROLLUP_VERSION.to_le_bytes(), "{name}");
         let to = dir.path().join("segments/default").join(file_name("segments", &bytes));
         std::fs::write(to, &bytes).unwrap();
         let store = open(dir.path());

@@ -9,10 +9,13 @@ use stoker_dag::{
     Module, NodeId, NodeIx, ProfileType, SampleRow, SpecialFrame, UnixNanos, WINDOW_NS,
 };
 use stoker_server::store::{
-    Appended, BatchSource, GROUP_LABEL, HOUR_NS, Level, PartView, ROLLUP_KEYS, ReplicateGroup,
-    SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange,
+    Appended, BatchSource, DetailsView, GROUP_LABEL, HOUR_NS, Level, PartView, ROLLUP_KEYS,
+    ReplicateGroup, SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange,
 };
-use stoker_wire::{BatchBody, CgroupUsage, Dictionary, HostFacts, LostSamples, RowGroup};
+use stoker_wire::{
+    BatchBody, CgroupUsage, CpuId, DetailedSample, Details, Dictionary, HostFacts, LostSamples,
+    RowGroup, ThreadId, WINDOW_US,
+};
 
 use crate::files::open;
 
@@ -22,10 +25,14 @@ pub const EPOCH: u64 = 1_700_000_000 * 1_000_000_000;
 /// Window, profile type, series, attributes, stack.
 pub type Key = (u64, String, String, String, NodeId);
 
-/// All rows, and the samples that facts speak of by window and host name.
+/// Thread, CPU, microseconds since the start of the window.
+pub type Moment = (u32, u32, u32);
+
+/// All rows, samples one by one, and the samples that facts speak of by window and host name.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Content {
     pub rows: BTreeMap<Key, (u64, u64)>,
+    pub details: BTreeMap<(Key, Moment), (u64, u64)>,
     pub taken: BTreeMap<(u64, String), u64>,
 }
 
@@ -85,6 +92,8 @@ pub struct Agent {
     pub rebase: StreamRebase,
     pub sequence: u64,
     pub last: Option<BatchBody>,
+    /// Whether it tells samples one by one; some do.
+    pub detailed: bool,
 }
 
 impl Agent {
@@ -98,7 +107,8 @@ impl Agent {
         let module = Module { main_executable: true, name: "app".into() };
         dictionary.modules.learn(&build(), module);
         let rebase = StreamRebase::default();
-        Self { source, dictionary, rebase, sequence: 0, last: None }
+        let detailed = number.is_multiple_of(3);
+        Self { source, dictionary, rebase, sequence: 0, last: None, detailed }
     }
 
     /// The stream breaks and a new one begins.
@@ -124,12 +134,17 @@ impl Agent {
             period: if kind == 0 { 100 } else { 0 },
             rows,
         };
+        let rows_by_type: Vec<RowGroup> = groups.into_iter().map(group).collect();
+        let groups =
+            rows_by_type.iter().enumerate().filter(|(_, of)| self.detailed && of.period > 0);
+        let details = groups.map(|(group, of)| details(group, of)).collect();
         BatchBody {
             sequence: self.sequence,
             start: UnixNanos(EPOCH + window * WINDOW_NS + 5),
             duration_ns: WINDOW_NS / 2,
             definitions,
-            rows: groups.into_iter().map(group).collect(),
+            rows: rows_by_type,
+            details,
             facts: facts(rows),
         }
     }
@@ -168,6 +183,23 @@ impl Agent {
     }
 }
 
+/// At most three samples of each row, so that some rows count more than are told of.
+fn details(group: usize, of: &RowGroup) -> Details {
+    let mut samples = Vec::new();
+    for (row, held) in (0u32..).zip(&of.rows) {
+        for n in 0..u32::try_from(held.count.min(3)).unwrap() {
+            samples.push(DetailedSample {
+                cpu: CpuId(held.node.0 % 2),
+                offset_us: (row * 1_010_101 + n * 10_101) % WINDOW_US,
+                thread: ThreadId(1000 + held.node.0 % 5),
+                row,
+            });
+        }
+    }
+    samples.sort_unstable();
+    Details { group, samples }
+}
+
 pub fn definition(stack: u8) -> Definition {
     let location = Location { function: format!("fn{stack}").into(), file: "a.c".into(), line: 7 };
     Definition { source: DefinitionSource::AgentDwarf, locations: [location].into() }
@@ -193,7 +225,41 @@ impl Content {
         for group in &body.rows {
             self.add_rows(window, &group.profile_type, dictionary, &group.rows);
         }
+        for (group, sample) in
+            body.details.iter().flat_map(|d| d.samples.iter().map(|s| (d.group, s)))
+        {
+            let RowGroup { profile_type, period, rows } = &body.rows[group];
+            let row = SampleRow { value: *period, count: 1, ..rows[sample.row as usize] };
+            let moment = (sample.thread.0, sample.cpu.0, sample.offset_us);
+            self.add_sample(window, profile_type, dictionary, (&row, moment));
+        }
         *self.taken.entry((window, host.to_owned())).or_default() += body.facts.samples_taken;
+    }
+
+    fn add_sample(
+        &mut self,
+        window: u64,
+        profile_type: &ProfileType,
+        dictionary: &Dictionary,
+        (row, moment): (&SampleRow, Moment),
+    ) {
+        let mut alone = Self::default();
+        alone.add_rows(window, profile_type, dictionary, std::slice::from_ref(row));
+        for (key, (value, count)) in alone.rows {
+            let held = self.details.entry((key, moment)).or_default();
+            *held = (held.0 + value, held.1 + count);
+        }
+    }
+
+    fn add_details(&mut self, view: DetailsView<'_>) {
+        for held in view.windows {
+            assert!(!held.samples.is_empty(), "a window without samples");
+            for sample in &held.samples {
+                let moment = (sample.thread.0, sample.cpu.0, sample.offset_us);
+                let of = (&sample.row(), moment);
+                self.add_sample(held.window.0, &held.profile_type, view.dictionary, of);
+            }
+        }
     }
 
     fn add_rows(
@@ -240,11 +306,17 @@ impl Content {
             ControlFlow::Continue(())
         });
         visited.unwrap();
+        let of = (range, profile_type);
+        let visited = store.visit_details(&tenant, of, &|_| true, &mut |view| {
+            content.add_details(view);
+            ControlFlow::Continue(())
+        });
+        visited.unwrap();
         content
     }
 
     /// What is left of it in rollups: hours, the labels that are kept, a group for the host; and no
-    /// stacks where functions are all that is kept. What is reduced already stays as it is.
+    /// stacks where functions are all that is kept; no sample by itself. What is reduced already stays as it is.
     pub fn reduced(&self, has_stacks: bool) -> Self {
         let hour = |window: u64| window / HOUR_NS * HOUR_NS;
         let mut reduced = Self::default();
@@ -265,6 +337,9 @@ impl Content {
     pub fn cut(&self, range: TimeRange, wanted: Option<&ProfileType>) -> Self {
         let mut cut = self.clone();
         cut.rows.retain(|(window, name, ..), _| {
+            range.holds(UnixNanos(*window)) && wanted.is_none_or(|wanted| wanted.as_str() == name)
+        });
+        cut.details.retain(|((window, name, ..), _), _| {
             range.holds(UnixNanos(*window)) && wanted.is_none_or(|wanted| wanted.as_str() == name)
         });
         cut.taken.retain(|(window, _), _| range.holds(UnixNanos(*window)));

@@ -51,6 +51,7 @@ async fn a_newer_log_is_left_alone_and_all_there_for_its_version() {
     set_version(&log, 1);
     let mut both = before;
     both.rows.extend(since.rows);
+    both.details.extend(since.details);
     both.taken.extend(since.taken);
     for _ in 0..2 {
         let store = open(copy.path());
@@ -98,6 +99,7 @@ async fn a_newer_segment_is_left_alone_whatever_the_index_says() {
         let store = open(copy.path());
         let mut both = before.clone();
         both.rows.extend(since.rows.clone());
+        both.details.extend(since.details.clone());
         both.taken.extend(since.taken.clone());
         assert_eq!((Content::of(&store), losses(&store)), (both, vec![]));
     }

@@ -219,6 +219,10 @@ async fn agents_that_send_at_once_share_syncs_and_lose_nothing() {
             let held = all.rows.entry(key).or_default();
             *held = (held.0 + value, held.1 + count);
         }
+        for (key, (value, count)) in model.details {
+            let held = all.details.entry(key).or_default();
+            *held = (held.0 + value, held.1 + count);
+        }
         all.taken.extend(model.taken);
     }
     assert_eq!(Content::of(&store), all);

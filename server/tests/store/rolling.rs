@@ -84,9 +84,9 @@ pub async fn send(store: &Store, host: u8, window: u64, stacks: &[(&str, &str, u
         sequence: agent.sequence,
         start: UnixNanos(START + window * WINDOW_NS),
         duration_ns: WINDOW_NS,
-        definitions: Vec::new(),
         rows: vec![RowGroup { profile_type: ProfileType::cpu(), period: 1000, rows }],
         facts: HostFacts { observed_ns: WINDOW_NS, busy_ns: 77, ..HostFacts::default() },
+        ..BatchBody::default()
     };
     agent.append(store, &body).await.unwrap();
 }

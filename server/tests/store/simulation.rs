@@ -226,10 +226,18 @@ impl Life {
         let before = self.removed_before;
         // What may be gone is what was there before or less, and never more than at the last look.
         let is_old = |window: u64| window + WINDOW_NS <= before;
-        let Content { rows, taken } = &mut self.model;
+        let Content { rows, details, taken } = &mut self.model;
         rows.retain(|key, value| {
             !is_old(key.0) || {
                 let now = held.rows.get(key).copied().unwrap_or_default();
+                assert!(now <= *value, "seed {}: more than was sent", self.seed);
+                *value = now;
+                now.1 > 0
+            }
+        });
+        details.retain(|key, value| {
+            !is_old(key.0.0) || {
+                let now = held.details.get(key).copied().unwrap_or_default();
                 assert!(now <= *value, "seed {}: more than was sent", self.seed);
                 *value = now;
                 now.1 > 0

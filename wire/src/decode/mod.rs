@@ -130,12 +130,15 @@ impl Decoder {
         let definitions: Result<Vec<_>, _> =
             batch.definitions.iter().map(|definition| self.definition(definition)).collect();
         let (start, duration_ns) = window(batch)?;
+        let rows = self.row_groups(&batch.rows)?;
+        let details = crate::details::read(&batch.details, &rows)?;
         Ok(BatchBody {
             sequence: batch.sequence,
             start,
             duration_ns,
             definitions: definitions?,
-            rows: self.row_groups(&batch.rows)?,
+            rows,
+            details,
             facts: batch.facts.as_ref().map(facts).transpose()?.unwrap_or_default(),
         })
     }
@@ -222,6 +225,6 @@ fn lookup<'a, T>(table: &'a [T], dictionary: &'static str, id: u32) -> Result<&'
     table.get(id as usize).ok_or(WireError::UnknownId { dictionary, id })
 }
 
-fn within(what: &'static str, got: usize, limit: usize) -> Result<(), WireError> {
+pub(crate) fn within(what: &'static str, got: usize, limit: usize) -> Result<(), WireError> {
     if got > limit { Err(WireError::TooLarge { what, got, limit }) } else { Ok(()) }
 }

@@ -5,10 +5,12 @@
 //! format of its own for what the wire can already say. Stacks and rows, which are nearly all of it,
 //! are columns (`stacks`, `rows`). Each block is compressed and has its checksum in the footer, and
 //! is read only when it is asked for. Version 1, whose stacks and rows were the wire's, is still read.
-//! Version 3 is for rollups: its footer says the level, and function tables have totals.
+//! Version 3 is for rollups: its footer says the level, and function tables have totals. Version 4 has
+//! samples one by one (`details`) beside raw rows.
 
 mod blocks;
 mod columns;
+mod details;
 mod order;
 mod read;
 mod read_v1;
@@ -21,8 +23,11 @@ pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, seal, write_s
 
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
-/// The newest version of segments that is read, and the one that rollups are written in.
-pub const SEGMENT_VERSION: u32 = 3;
+/// The newest version of segments that is read, and the one that samples one by one are written in: a
+/// reader that does not know them would lose them when it merges.
+pub const SEGMENT_VERSION: u32 = 4;
+/// The version that rollups are written in.
+const ROLLUP_VERSION: u32 = 3;
 /// The version that raw rows are written in: version 3 adds nothing for them.
 const RAW_VERSION: u32 = 2;
 /// Magic, version, and four bytes that are 0.
@@ -55,6 +60,8 @@ pub enum BlockKind {
     Rows = 6,
     /// Version 3: total values of functions of one profile type and hour, as [`BlockKind::Rows`].
     FunctionTotals = 7,
+    /// Version 4: samples one by one, of one profile type and hour.
+    Details = 8,
 }
 
 impl BlockKind {

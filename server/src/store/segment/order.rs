@@ -7,6 +7,8 @@ use stoker_dag::{Definition, FrameIx, LabelIx, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::super::api::WindowRows;
+use super::super::details::{DetailedRow, WindowDetails};
+use super::details::TimedDetail;
 use super::rows::TimedRow;
 use super::stacks::StackOrder;
 
@@ -29,12 +31,15 @@ impl Order {
     pub fn new(
         dictionary: &Dictionary,
         windows: [&[WindowRows]; 2],
+        details: &[WindowDetails],
         definitions: &[(FrameIx, Definition)],
     ) -> Self {
         let mut nodes = vec![false; dictionary.nodes.len()];
         let mut is_series = vec![false; dictionary.labels.len()];
         let mut is_attribute = is_series.clone();
-        for row in windows.into_iter().flatten().flat_map(|held| &held.rows) {
+        let rows = windows.into_iter().flatten().flat_map(|held| held.rows.iter().copied());
+        let samples = details.iter().flat_map(|held| &held.samples).map(DetailedRow::row);
+        for row in rows.chain(samples) {
             nodes[row.node.at()] = true;
             is_series[row.series.at()] = true;
             is_attribute[row.attributes.at()] = true;
@@ -66,6 +71,12 @@ impl Order {
             ..*row
         };
         TimedRow { window, row }
+    }
+
+    /// The sample over the segment's dictionary.
+    pub fn detail(&self, window: u64, sample: &DetailedRow) -> TimedDetail {
+        let SampleRow { series, attributes, node, .. } = self.row(window, &sample.row()).row;
+        TimedDetail { window, sample: DetailedRow { series, attributes, node, ..*sample } }
     }
 
     /// The segment's dictionary without its nodes, which are written by themselves.

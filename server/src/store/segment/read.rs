@@ -10,6 +10,7 @@ use stoker_wire::{Decoder, Dictionary, proto};
 use super::super::api::{PartView, TenantId, TimeRange, WindowFacts, WindowRows};
 use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
+use super::super::details::count;
 use super::super::error::StoreError;
 use super::super::footprint::dictionary_bytes;
 use super::super::head::{facts_in, windows_in};
@@ -59,7 +60,7 @@ pub enum SegmentDictionary {
 }
 
 impl SegmentDictionary {
-    fn get(&self) -> &Dictionary {
+    pub(super) fn get(&self) -> &Dictionary {
         match self {
             Self::Wire(decoder) => decoder.dictionary(),
             Self::Columns(dictionary) => dictionary,
@@ -131,10 +132,20 @@ impl Segment {
             ControlFlow::Continue(())
         });
         let _ = visited?;
-        if rows == self.footer.rows {
+        let mut samples = 0;
+        let visited = self.visit_details(blobs, &Cache::new(0), Wanted::ALL, &mut |view| {
+            samples += count(view.windows);
+            ControlFlow::Continue(())
+        });
+        let _ = visited?;
+        let Footer { rows: all_rows, detailed_samples, .. } = self.footer;
+        if rows == all_rows && samples == detailed_samples {
             return Ok(());
         }
-        let what = format!("it holds {rows} rows, not {}", self.footer.rows);
+        let what = format!(
+            "it holds {rows} rows, not {all_rows}, and {samples} samples one by one, not \
+             {detailed_samples}"
+        );
         Err(StoreError::damaged(blobs.path(&self.name), what))
     }
 
@@ -166,7 +177,7 @@ impl Segment {
         let held = self.dictionary(blobs, cache)?;
         let (dictionary, dictionary_id) = (held.get(), self.id());
         let level = self.level();
-        let mut series = Series { dictionary, wanted: wanted.series, known: Vec::new() };
+        let mut series = Series::new(dictionary, wanted);
         for (at, entry) in rows {
             if !series.may_be_in(entry) {
                 continue;
@@ -200,18 +211,27 @@ impl Segment {
 
     /// Blocks of rows of a type, or of all types.
     fn row_blocks(&self, profile_type: Option<&ProfileType>) -> Vec<(usize, &BlockEntry)> {
+        let kinds = [BlockKind::Rows, BlockKind::WireRows, BlockKind::FunctionTotals];
+        self.blocks_of(&kinds, profile_type)
+    }
+
+    /// Blocks of some kinds that are of a type, or of any.
+    pub(super) fn blocks_of(
+        &self,
+        kinds: &[BlockKind],
+        profile_type: Option<&ProfileType>,
+    ) -> Vec<(usize, &BlockEntry)> {
         let types = &self.footer.profile_types;
         let of_type = |entry: &BlockEntry| {
             let name = types.get(entry.profile_type as usize);
             profile_type.is_none_or(|wanted| name.is_some_and(|name| name == wanted.as_str()))
         };
-        let kinds = [BlockKind::Rows, BlockKind::WireRows, BlockKind::FunctionTotals];
-        let kinds = kinds.map(BlockKind::code);
+        let is_of = |entry: &BlockEntry| kinds.iter().any(|kind| kind.code() == entry.kind);
         let all = self.footer.blocks.iter().enumerate();
-        all.filter(|(_, entry)| kinds.contains(&entry.kind) && of_type(entry)).collect()
+        all.filter(|(_, entry)| is_of(entry) && of_type(entry)).collect()
     }
 
-    fn dictionary(
+    pub(super) fn dictionary(
         &self,
         blobs: &dyn Blobs,
         cache: &Cache,
@@ -316,14 +336,18 @@ impl Segment {
 }
 
 /// Which series may be wanted, each asked about once.
-struct Series<'a> {
+pub(super) struct Series<'a> {
     dictionary: &'a Dictionary,
     wanted: Option<&'a dyn Fn(&LabelSet) -> bool>,
     known: Vec<bool>,
 }
 
-impl Series<'_> {
-    fn may_be_in(&mut self, entry: &BlockEntry) -> bool {
+impl<'a> Series<'a> {
+    pub(super) fn new(dictionary: &'a Dictionary, wanted: Wanted<'a>) -> Self {
+        Self { dictionary, wanted: wanted.series, known: Vec::new() }
+    }
+
+    pub(super) fn may_be_in(&mut self, entry: &BlockEntry) -> bool {
         let Some(wanted) = self.wanted else { return true };
         if entry.kind == BlockKind::WireRows.code() {
             return true;

@@ -147,7 +147,7 @@ pub fn read_timed(block: &[u8], bounds: RowBounds) -> Option<Vec<TimedRow>> {
 }
 
 /// The last window that can be said in nanoseconds.
-const LAST_WINDOW: u64 = u64::MAX / WINDOW_NS;
+pub const LAST_WINDOW: u64 = u64::MAX / WINDOW_NS;
 
 /// Rows by window, in order of time.
 pub fn by_window(rows: &[TimedRow], profile_type: &ProfileType) -> Vec<WindowRows> {

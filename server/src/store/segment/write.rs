@@ -5,20 +5,23 @@ use std::io;
 use std::path::Path;
 
 use prost::Message;
-use stoker_dag::{Definition, FrameIx, LabelIx, LabelTable, WINDOW_NS};
+use stoker_dag::{Definition, FrameIx, LabelIx, LabelTable, ProfileType, WINDOW_NS};
 use stoker_wire::{BatchBody, Dictionary, Encoder, Rebase};
 
 use super::super::api::{TenantId, WindowFacts, WindowRows};
+use super::super::details::{DetailedRow, WindowDetails, count};
 use super::super::error::StoreError;
 use super::super::head::HeadRows;
 use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, Watermark};
+use super::super::reduce::HOST;
 use super::columns::ColumnWriter;
+use super::details::{TimedDetail, write_details};
 use super::order::Order;
 use super::rows::{TimedRow, write_rows};
 use super::{
-    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, RAW_VERSION, SEGMENT_VERSION,
-    header,
+    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, RAW_VERSION, ROLLUP_VERSION,
+    SEGMENT_VERSION, header,
 };
 
 /// zstd's level where a log is sealed: fast enough that sealing keeps up with ingest.
@@ -66,16 +69,22 @@ pub struct Rollup<'a> {
 /// When compression fails for want of memory.
 pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), StoreError> {
     let write = || -> io::Result<(Vec<u8>, Footer)> {
-        let version =
-            if content.rollup.level == Level::Raw { RAW_VERSION } else { SEGMENT_VERSION };
+        let details = &content.rows.details;
+        let version = match (content.rollup.level, details.is_empty()) {
+            (Level::Raw, true) => RAW_VERSION,
+            (Level::Raw, false) => SEGMENT_VERSION,
+            (Level::Hourly | Level::Functions, _) => ROLLUP_VERSION,
+        };
         let bytes = header(version).to_vec();
         let mut out = Blocks { bytes, entries: Vec::new(), level: content.level };
         let (windows, totals) = (&content.rows.windows, content.rollup.totals);
-        let order = Order::new(content.dictionary, [windows, totals], content.definitions);
+        let order = Order::new(content.dictionary, [windows, totals], details, content.definitions);
         let mut footer = footer(content, &order);
         out.dictionary(content, &order)?;
         footer.rows = out.all_rows(BlockKind::Rows, windows, &footer, &order)?;
         out.all_rows(BlockKind::FunctionTotals, totals, &footer, &order)?;
+        footer.detailed_samples =
+            out.all_details(details, &footer, (&order, content.dictionary))?;
         out.facts(&content.rows.facts)?;
         footer.blocks = out.entries;
         finish(&mut out.bytes, &footer);
@@ -95,6 +104,29 @@ pub fn seal(bytes: &mut Vec<u8>, footer: &[u8]) {
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(&crc32c::crc32c(footer).to_le_bytes());
     bytes.extend_from_slice(MAGIC);
+}
+
+/// Where the footer has a profile type.
+fn place_of(profile_type: &ProfileType, footer: &Footer) -> u32 {
+    let at = footer.profile_types.iter().position(|known| known == profile_type.as_str());
+    at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX)
+}
+
+/// Samples of some windows over the segment's dictionary: by host, by CPU, by time.
+fn by_clock(windows: &[WindowDetails], order: &Order, dictionary: &Dictionary) -> Vec<TimedDetail> {
+    let mut samples = Vec::new();
+    for held in windows {
+        let window = held.window.0 / WINDOW_NS;
+        let timed = |sample: &DetailedRow| {
+            let host = dictionary.labels.get(sample.series).get(HOST);
+            (host, order.detail(window, sample))
+        };
+        samples.extend(held.samples.iter().map(timed));
+    }
+    samples.sort_by_key(|(host, timed)| {
+        (*host, timed.sample.cpu, timed.window, timed.sample.offset_us, timed.sample)
+    });
+    samples.into_iter().map(|(_, timed)| timed).collect()
 }
 
 fn hour(held: &WindowRows) -> u64 {
@@ -163,9 +195,7 @@ impl Blocks {
     ) -> io::Result<u64> {
         let mut rows = 0;
         for of_type in windows.chunk_by(|a, b| a.profile_type == b.profile_type) {
-            let at =
-                footer.profile_types.iter().position(|t| t == of_type[0].profile_type.as_str());
-            let at = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
+            let at = place_of(&of_type[0].profile_type, footer);
             for of_hour in of_type.chunk_by(|a, b| hour(a) == hour(b)) {
                 rows += self.rows(kind, at, &sorted(of_hour, order))?;
             }
@@ -193,6 +223,42 @@ impl Blocks {
         Ok(rows.len() as u64)
     }
 
+    /// Writes samples of all types and hours; gives how many they are.
+    fn all_details(
+        &mut self,
+        windows: &[WindowDetails],
+        footer: &Footer,
+        (order, dictionary): (&Order, &Dictionary),
+    ) -> io::Result<u64> {
+        let hour = |held: &WindowDetails| held.window.0 / WINDOW_NS / BLOCK_WINDOWS;
+        for of_type in windows.chunk_by(|a, b| a.profile_type == b.profile_type) {
+            let profile_type = place_of(&of_type[0].profile_type, footer);
+            for of_hour in of_type.chunk_by(|a, b| hour(a) == hour(b)) {
+                for block in by_clock(of_hour, order, dictionary).chunks(BLOCK_ROWS) {
+                    self.details(profile_type, block)?;
+                }
+            }
+        }
+        Ok(count(windows))
+    }
+
+    fn details(&mut self, profile_type: u32, block: &[TimedDetail]) -> io::Result<()> {
+        let windows = || block.iter().map(|timed| timed.window * WINDOW_NS);
+        let series = || block.iter().map(|timed| timed.sample.series.0);
+        let entry = BlockEntry {
+            profile_type,
+            first_window: windows().min().unwrap_or(0),
+            last_window: windows().max().unwrap_or(0),
+            rows: block.len() as u64,
+            first_series: series().min().unwrap_or(0),
+            last_series: series().max().unwrap_or(0),
+            ..about(BlockKind::Details)
+        };
+        let (stored, raw_length) = write_details(block, self.level)?;
+        self.push(&stored, raw_length, entry);
+        Ok(())
+    }
+
     fn facts(&mut self, facts: &[WindowFacts]) -> io::Result<()> {
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
         let mut entry = about(BlockKind::Facts);
@@ -218,7 +284,7 @@ fn facts_record(held: &WindowFacts) -> LogRecord {
 }
 
 fn footer(content: SegmentContent<'_>, order: &Order) -> Footer {
-    let HeadRows { windows, facts, watermarks } = content.rows;
+    let HeadRows { windows, facts, watermarks, .. } = content.rows;
     let all =
         || windows.iter().map(|held| held.window.0).chain(facts.iter().map(|held| held.window.0));
     let profile_types: BTreeSet<&str> = windows.iter().map(|w| w.profile_type.as_str()).collect();
@@ -242,6 +308,7 @@ fn footer(content: SegmentContent<'_>, order: &Order) -> Footer {
         samples: rows.fold(0, |sum, row| row.count.saturating_add(sum)),
         level: content.rollup.level.code(),
         dropped_labels: content.rollup.dropped.to_vec(),
+        detailed_samples: 0,
     }
 }
 
