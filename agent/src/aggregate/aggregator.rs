@@ -266,8 +266,6 @@ impl Aggregator {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use stoker_wire::{CpuId, ThreadId};
 
     use super::*;
@@ -300,17 +298,17 @@ mod tests {
         let config = AggregatorConfig { detailed: true, ..AggregatorConfig::at_frequency(100) };
         let mut aggregator = Aggregator::new(config, UnixNanos(0));
         let labels = aggregator.labels(&LabelSet::new([("host", "a")]));
-        let seconds = |at: f64| UnixNanos(Duration::from_secs_f64(at).as_nanos() as u64);
-        for (at, cpu, depth) in [(21.5, 1, 1), (3.25, 0, 1), (3.5, 0, 2), (3.0, 1, 1)] {
+        let ms = |at: u64| UnixNanos(at * 1_000_000);
+        for (at, cpu, depth) in [(21_500, 1, 1), (3_250, 0, 1), (3_500, 0, 2), (3_000, 1, 1)] {
             let special = Frame::Special(stoker_dag::SpecialFrame::Truncated);
-            let frames = vec![special; depth as usize];
+            let frames = vec![special; depth];
             let stack = || ResolvedStack { frames, quality: StackQuality::Complete };
             let place = Place { thread: ThreadId(70 + cpu), cpu: CpuId(cpu) };
-            let key = StackKey::new(1, 1, 0, &[depth], &[]);
-            aggregator.add((seconds(at), place), key, (labels, labels), stack);
+            let key = StackKey::new(1, 1, 0, &[depth as u64], &[]);
+            aggregator.add((ms(at), place), key, (labels, labels), stack);
         }
         let mut found = Vec::new();
-        aggregator.flush(seconds(29.0), &FlushFacts::default(), |_, body| {
+        aggregator.flush(ms(29_000), &FlushFacts::default(), |_, body| {
             assert_eq!(body.detailed_samples() as u64, body.samples());
             for sample in body.details.iter().flat_map(|details| &details.samples) {
                 let row = body.rows[0].rows[sample.row as usize];

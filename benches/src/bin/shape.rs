@@ -81,6 +81,7 @@ fn imported(mut read: stoker_formats::Imported) -> (Dictionary, BatchBody) {
         definitions: known.collect(),
         rows: vec![RowGroup { profile_type: ProfileType::cpu(), period: 0, rows }],
         facts: HostFacts::default(),
+        ..BatchBody::default()
     };
     (dictionary, body)
 }

@@ -174,6 +174,7 @@ impl Fleet {
             definitions: self.news(&rows),
             rows: vec![RowGroup { profile_type: ProfileType::cpu(), period: PERIOD_NS, rows }],
             facts: HostFacts { samples_taken, cpus: 4, ..HostFacts::default() },
+            ..BatchBody::default()
         }
     }
 
