@@ -2,13 +2,14 @@
 //! first, and siblings of one meaning become one box.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use stoker_dag::{
     BoxIx, BoxLabel, CallTree, CallTreeBuilder, Frame, ModuleMap, NameIx, NameTable, NodeIx,
     Profile,
 };
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::naming::Naming;
 
@@ -20,12 +21,23 @@ pub fn call_tree(profile: &Profile, modules: &ModuleMap) -> CallTree {
     grow(profile, modules).finish()
 }
 
+/// As [`call_tree`], pruned to `max_boxes` as [`stoker_dag::prune`] does it, and how many boxes there were.
+#[must_use]
+pub fn call_tree_pruned(
+    profile: &Profile,
+    modules: &ModuleMap,
+    max_boxes: usize,
+) -> (CallTree, usize) {
+    grow(profile, modules).finish_pruned(max_boxes)
+}
+
 /// The tree before it is summed and sorted.
 pub(crate) fn grow(profile: &Profile, modules: &ModuleMap) -> CallTreeBuilder {
     let naming = Naming { definitions: &profile.definitions, modules };
     let mut builder = CallTreeBuilder::default();
     let labels = FrameLabels::new(profile, naming, builder.names());
     let wanted = nodes_with_samples(profile);
+    builder.reserve(profile.nodes.len());
     let mut boxes = vec![BoxIx::ROOT; profile.nodes.len()];
     for (node, parent, frame) in profile.nodes.iter() {
         if wanted[node.at()] {
@@ -62,23 +74,29 @@ pub(crate) struct FrameLabels {
 
 impl FrameLabels {
     pub(crate) fn new(profile: &Profile, naming: Naming<'_>, names: &mut NameTable) -> Self {
-        let mut all = Self { labels: Vec::new(), ranges: Vec::with_capacity(profile.frames.len()) };
+        let mut all = Self {
+            labels: Vec::with_capacity(profile.frames.len()),
+            ranges: Vec::with_capacity(profile.frames.len()),
+        };
+        names.reserve(profile.frames.len());
+        let mut files = Shared::default();
         for (id, frame) in profile.frames.iter() {
             let start = all.labels.len();
             let definition = naming.definitions.get(&id);
             let locations = definition.map_or(&[][..], |definition| &definition.locations);
             let bare = bare_label(naming, frame, names);
             if locations.is_empty() {
-                all.labels.push(bare);
+                let name = names.intern(&Naming::fallback(frame));
+                all.labels.push(BoxLabel { name, ..bare });
             }
             for (depth, location) in locations.iter().enumerate() {
                 let name = match &*location.function {
-                    "" => bare.name,
-                    function => names.intern(function),
+                    "" => names.intern(&Naming::fallback(frame)),
+                    _ => names.intern_shared(&location.function),
                 };
                 all.labels.push(BoxLabel {
                     name,
-                    file: names.intern(&location.file),
+                    file: files.intern(names, &location.file),
                     line: location.line,
                     inlined: depth > 0,
                     ..bare
@@ -102,13 +120,27 @@ impl FrameLabels {
     }
 }
 
+/// Texts that many share, by where they lie: hundreds of functions are in one file, and its long name is
+/// hashed once.
+#[derive(Default)]
+struct Shared(FxHashMap<(usize, usize), NameIx>);
+
+impl Shared {
+    /// The index of a text that lives as long as this does.
+    fn intern(&mut self, names: &mut NameTable, text: &Arc<str>) -> NameIx {
+        let at = (text.as_ptr().addr(), text.len());
+        *self.0.entry(at).or_insert_with(|| names.intern_shared(text))
+    }
+}
+
+/// All but the name.
 fn bare_label(naming: Naming<'_>, frame: &Frame, names: &mut NameTable) -> BoxLabel {
     let line = match frame {
         Frame::Interpreted { line, .. } => *line,
         _ => 0,
     };
     BoxLabel {
-        name: names.intern(&Naming::fallback(frame)),
+        name: NameIx::default(),
         module: names.intern(&naming.module(frame)),
         file: NameIx::default(),
         line,

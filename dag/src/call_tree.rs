@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::prune::prune_below;
+use crate::prune::{prune_below, prune_unsorted};
 
 /// Index of a box in one [`CallTree`]. The root is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,11 +47,28 @@ impl NameTable {
         if let Some(&ix) = self.index.get(text) {
             return ix;
         }
+        self.add(text.into())
+    }
+
+    /// As [`Self::intern`], of a text that is shared and not copied.
+    pub fn intern_shared(&mut self, text: &Arc<str>) -> NameIx {
+        if let Some(&ix) = self.index.get(text) {
+            return ix;
+        }
+        self.add(Arc::clone(text))
+    }
+
+    fn add(&mut self, text: Arc<str>) -> NameIx {
         let ix = NameIx(u32::try_from(self.texts.len()).expect("fewer than 2^32 names"));
-        let shared: Arc<str> = text.into();
-        self.texts.push(Arc::clone(&shared));
-        self.index.insert(shared, ix);
+        self.texts.push(Arc::clone(&text));
+        self.index.insert(text, ix);
         ix
+    }
+
+    /// Makes room for `more` texts.
+    pub fn reserve(&mut self, more: usize) {
+        self.texts.reserve(more);
+        self.index.reserve(more);
     }
 
     /// The text at `ix`.
@@ -65,12 +82,18 @@ impl NameTable {
         self.texts.iter().map(|text| &**text)
     }
 
-    /// By index, how many texts come before each in the order of texts: comparing two of these
-    /// numbers is comparing two texts.
-    fn ranks(&self) -> Vec<u32> {
-        let mut order: Vec<NameIx> = (0u32..).map(NameIx).take(self.texts.len()).collect();
+    /// By index, how many of the texts that `labels` use come before each in the order of texts:
+    /// comparing two of these numbers is comparing two texts.
+    fn ranks(&self, labels: &[BoxLabel]) -> Vec<u32> {
+        let mut is_used = vec![false; self.texts.len()];
+        for label in labels {
+            is_used[label.name.0 as usize] = true;
+            is_used[label.module.0 as usize] = true;
+        }
+        let all = (0u32..).map(NameIx).zip(&is_used);
+        let mut order: Vec<NameIx> = all.filter(|(_, used)| **used).map(|(ix, _)| ix).collect();
         order.sort_unstable_by_key(|ix| self.get(*ix));
-        let mut ranks = vec![0; order.len()];
+        let mut ranks = vec![0; self.texts.len()];
         for (rank, ix) in (0u32..).zip(&order) {
             ranks[ix.0 as usize] = rank;
         }
@@ -171,8 +194,13 @@ impl CallTree {
     #[must_use]
     pub fn sorted(self) -> Self {
         let order = self.depth_first_order();
+        self.in_order(&order)
+    }
+
+    /// The same tree with its boxes in this order, parents before children.
+    pub(crate) fn in_order(self, order: &[BoxIx]) -> Self {
         let mut new_ix = vec![BoxIx::ROOT; self.len()];
-        for (to, from) in (0u32..).zip(&order) {
+        for (to, from) in (0u32..).zip(order) {
             new_ix[from.at()] = BoxIx(to);
         }
         let column = |values: &[u64]| order.iter().map(|from| values[from.at()]).collect();
@@ -185,9 +213,10 @@ impl CallTree {
         }
     }
 
-    fn depth_first_order(&self) -> Vec<BoxIx> {
+    /// Depth first, siblings in order of name.
+    pub(crate) fn depth_first_order(&self) -> Vec<BoxIx> {
         let mut children = Children::of(&self.parent);
-        let rank = self.names.ranks();
+        let rank = self.names.ranks(&self.label);
         let sort_key = |at: &BoxIx| {
             let label = &self.label[at.at()];
             let texts = (rank[label.name.0 as usize], rank[label.module.0 as usize]);
@@ -270,6 +299,15 @@ impl Default for CallTreeBuilder {
 }
 
 impl CallTreeBuilder {
+    /// Makes room for `more` boxes.
+    pub fn reserve(&mut self, more: usize) {
+        self.tree.parent.reserve(more);
+        self.tree.label.reserve(more);
+        self.tree.self_value.reserve(more);
+        self.tree.total.reserve(more);
+        self.first_child.reserve(more);
+    }
+
     /// The texts, to be filled while boxes are added.
     pub fn names(&mut self) -> &mut NameTable {
         &mut self.tree.names
@@ -327,6 +365,15 @@ impl CallTreeBuilder {
         let least = u128::from(tree.total[0]) * u128::from(parts_per_million) / 1_000_000;
         // A box without any width is never visible.
         prune_below(&tree, u64::try_from(least).unwrap_or(u64::MAX).max(1))
+    }
+
+    /// As [`Self::finish`] and then [`prune`](crate::prune): the same tree, and how many boxes there were.
+    /// What is too small to be kept is not sorted, and its names are not looked at.
+    #[must_use]
+    pub fn finish_pruned(self, max_boxes: usize) -> (CallTree, usize) {
+        let tree = self.summed();
+        let boxes = tree.len();
+        (prune_unsorted(tree, max_boxes), boxes)
     }
 
     fn summed(mut self) -> CallTree {

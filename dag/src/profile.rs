@@ -30,6 +30,14 @@ impl Profile {
         leaf
     }
 
+    /// Makes room for `more` nodes.
+    pub fn reserve(&mut self, more: usize) {
+        self.nodes.reserve(more);
+        let nodes = self.nodes.len() + more;
+        self.values.reserve(nodes.saturating_sub(self.values.len()));
+        self.counts.reserve(nodes.saturating_sub(self.counts.len()));
+    }
+
     /// Adds to a node that is already there.
     pub fn add(&mut self, node: NodeIx, value: u64, count: u64) {
         if self.values.len() <= node.at() {

@@ -16,7 +16,7 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
     let all: Vec<usize> = (0..tree.len()).collect();
     let mut keep = vec![false; tree.len()];
     keep_largest(tree, all, max_boxes, &mut keep);
-    only(tree, &keep)
+    only(tree.clone(), &keep, vec![0; keep.len()])
 }
 
 /// The boxes of `tree` with at least this total, and one `(other)` below each parent that lost some.
@@ -24,7 +24,29 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
 pub(crate) fn prune_below(tree: &CallTree, min_total: u64) -> CallTree {
     let keep: Vec<bool> =
         (0..tree.len()).map(|at| at == 0 || tree.total[at] >= min_total).collect();
-    only(tree, &keep)
+    only(tree.clone(), &keep, vec![0; keep.len()])
+}
+
+/// As [`prune`] of the sorted tree. Which of two boxes of one total stays is a matter of their order, and
+/// of no larger or smaller one: so what is smaller than the smallest that stays goes first, and only the
+/// rest is sorted.
+#[must_use]
+pub(crate) fn prune_unsorted(tree: CallTree, max_boxes: usize) -> CallTree {
+    if max_boxes == 0 || tree.len() <= max_boxes {
+        return tree.sorted();
+    }
+    let mut totals = tree.total.clone();
+    let (_, &mut least, _) = totals.select_nth_unstable_by(max_boxes - 1, |a, b| b.cmp(a));
+    drop(totals);
+    // A parent's total is at least its child's.
+    let keep: Vec<bool> = (0..tree.len()).map(|at| at == 0 || tree.total[at] >= least).collect();
+    let (kept, lost) = without_others(tree, &keep);
+    let order = kept.depth_first_order();
+    let lost = order.iter().map(|at| lost[at.at()]).collect();
+    let kept = kept.in_order(&order);
+    let mut keep = vec![false; kept.len()];
+    keep_largest(&kept, (0..kept.len()).collect(), max_boxes, &mut keep);
+    only(kept, &keep, lost)
 }
 
 /// As [`prune`], and the `max_boxes` largest boxes of the subtree of `focus` beside those: what one
@@ -42,7 +64,7 @@ pub fn prune_around(tree: &CallTree, max_boxes: usize, focus: BoxIx) -> CallTree
         keep[up.at()] = true;
         up = tree.parent[up.at()];
     }
-    only(tree, &keep)
+    only(tree.clone(), &keep, vec![0; keep.len()])
 }
 
 fn subtree(tree: &CallTree, root: BoxIx) -> Vec<usize> {
@@ -58,30 +80,36 @@ fn subtree(tree: &CallTree, root: BoxIx) -> Vec<usize> {
     boxes
 }
 
-/// The tree with these boxes and the sums of all others. With a box its parent is kept.
-fn only(tree: &CallTree, keep: &[bool]) -> CallTree {
-    let mut pruned = CallTree { names: tree.names.clone(), ..CallTree::default() };
-    let mut new_ix = vec![BoxIx::ROOT; tree.len()];
-    let mut lost = Vec::new();
-    for at in 0..tree.len() {
-        let parent = tree.parent[at];
-        if keep[at] {
-            new_ix[at] = BoxIx(u32::try_from(pruned.len()).expect("no more boxes than before"));
-            push(
-                &mut pruned,
-                new_ix[parent.at()],
-                tree.label[at],
-                tree.self_value[at],
-                tree.total[at],
-            );
-            lost.push(0u64);
-        } else if keep[parent.at()] {
-            let sum = &mut lost[new_ix[parent.at()].at()];
-            *sum = sum.saturating_add(tree.total[at]);
-        }
+/// The tree with these boxes and the sums of all others, to which those in `lost` of each box belong
+/// already. With a box its parent is kept.
+fn only(tree: CallTree, keep: &[bool], before: Vec<u64>) -> CallTree {
+    let lost_before = (0..tree.len()).filter(|at| keep[*at]).map(|at| before[at]);
+    let lost_before: Vec<u64> = lost_before.collect();
+    let (mut pruned, mut lost) = without_others(tree, keep);
+    for (sum, before) in lost.iter_mut().zip(lost_before) {
+        *sum = sum.saturating_add(before);
     }
     add_others(&mut pruned, &lost);
     pruned.sorted()
+}
+
+/// The tree with these boxes in their order, and for each the sum of what hung on it and is gone.
+fn without_others(tree: CallTree, keep: &[bool]) -> (CallTree, Vec<u64>) {
+    let CallTree { parent: parents, label, self_value, total, names } = tree;
+    let mut pruned = CallTree { names, ..CallTree::default() };
+    let mut new_ix = vec![BoxIx::ROOT; parents.len()];
+    let mut lost = Vec::new();
+    for (at, &parent) in parents.iter().enumerate() {
+        if keep[at] {
+            new_ix[at] = BoxIx(u32::try_from(pruned.len()).expect("no more boxes than before"));
+            push(&mut pruned, new_ix[parent.at()], label[at], self_value[at], total[at]);
+            lost.push(0u64);
+        } else if keep[parent.at()] {
+            let sum = &mut lost[new_ix[parent.at()].at()];
+            *sum = sum.saturating_add(total[at]);
+        }
+    }
+    (pruned, lost)
 }
 
 /// Marks the `count` largest of `boxes`, a subtree.

@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
+#[path = "store/asked.rs"]
+mod asked;
+#[path = "store/conformance/mod.rs"]
+mod conformance;
 #[path = "store/crash.rs"]
 mod crash;
 #[path = "store/damage.rs"]

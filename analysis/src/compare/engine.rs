@@ -66,6 +66,8 @@ struct Comparer<'a> {
     evidence: Evidence,
     method: Method,
     family: Family,
+    /// Replicates of base and new.
+    members: [Vec<usize>; 2],
 }
 
 impl<'a> Comparer<'a> {
@@ -73,7 +75,8 @@ impl<'a> Comparer<'a> {
         let evidence = Evidence::of_shares(table, all, options.is_paired, options.is_chained);
         let method = evidence.method(options.is_time_disjoint);
         let family = Family::of(table, all, &evidence, method, options);
-        Self { table, all, options, evidence, method, family }
+        let members = [Side::Base, Side::New].map(|side| table.side(side, 0));
+        Self { table, all, options, evidence, method, family, members }
     }
 
     fn run(&self, moves: &Moves) -> Comparison {
@@ -193,9 +196,8 @@ impl<'a> Comparer<'a> {
     }
 
     fn by_side(&self, row: &[u64]) -> [u64; 2] {
-        [Side::Base, Side::New].map(|side| {
-            self.table.side(side, 0).iter().fold(0u64, |sum, &h| sum.saturating_add(row[h]))
-        })
+        let sum = |side: &Vec<usize>| side.iter().fold(0u64, |sum, &h| sum.saturating_add(row[h]));
+        self.members.each_ref().map(sum)
     }
 
     /// False discovery rates, for exploring.

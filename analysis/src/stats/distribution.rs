@@ -13,14 +13,31 @@ pub fn t_tail(t: f64, df: f64) -> f64 {
     if t.is_nan() {
         return 1.0;
     }
-    let t = t.abs();
-    if df >= DF_NORMAL {
-        return (t / std::f64::consts::SQRT_2).compl_error().clamp(0.0, 1.0);
+    Tail::of(df).beyond(t.abs())
+}
+
+/// The tails of one distribution: what depends on its degrees of freedom alone is worked out once.
+struct Tail {
+    df: f64,
+    ln_beta: f64,
+}
+
+impl Tail {
+    fn of(df: f64) -> Self {
+        let df = if df >= DF_NORMAL { df } else { df.max(DF_MIN) };
+        let ln_beta = if df >= DF_NORMAL { 0.0 } else { (df * 0.5).ln_beta(0.5) };
+        Self { df, ln_beta }
     }
-    // Abramowitz and Stegun, 26.7.1 with 26.5: the tail is a regularised incomplete beta function.
-    let (df, half) = (df.max(DF_MIN), 0.5);
-    let beta = (df * half).ln_beta(half);
-    (df / (df + t * t)).inc_beta(df * half, half, beta).clamp(0.0, 1.0)
+
+    /// The probability of at least `t`, which is not negative.
+    fn beyond(&self, t: f64) -> f64 {
+        if self.df >= DF_NORMAL {
+            return (t / std::f64::consts::SQRT_2).compl_error().clamp(0.0, 1.0);
+        }
+        // Abramowitz and Stegun, 26.7.1 with 26.5: the tail is a regularised incomplete beta function.
+        let (df, half) = (self.df, 0.5);
+        (df / (df + t * t)).inc_beta(df * half, half, self.ln_beta).clamp(0.0, 1.0)
+    }
 }
 
 /// The t that |T| exceeds with probability `alpha`, which lies between 0 and 1: two-sided. Found by
@@ -28,13 +45,18 @@ pub fn t_tail(t: f64, df: f64) -> f64 {
 #[must_use]
 pub fn t_quantile(alpha: f64, df: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
-    while t_tail(high, df) > alpha && high < 1e300 {
+    let tail = Tail::of(df);
+    while tail.beyond(high) > alpha && high < 1e300 {
         low = high;
         high *= 2.0;
     }
     for _ in 0..100 {
         let middle = f64::midpoint(low, high);
-        if t_tail(middle, df) > alpha {
+        // There is no number between the two any more.
+        if middle <= low || middle >= high {
+            break;
+        }
+        if tail.beyond(middle) > alpha {
             low = middle;
         } else {
             high = middle;

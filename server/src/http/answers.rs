@@ -15,8 +15,7 @@ use axum::response::{IntoResponse, Response};
 use rustc_hash::FxHashMap;
 
 use super::run::Answer;
-use crate::query::Query;
-use crate::store::DataVersion;
+use crate::store::{DataVersion, TimeRange};
 
 /// An answer may take this part of the cache: one must not drive out all others.
 const MAX_PART: usize = 4;
@@ -26,13 +25,14 @@ const MAX_PART: usize = 4;
 pub(super) struct Key([u8; 16]);
 
 impl Key {
-    /// The key of a question: its parameters as they came, but for the range, which is resolved.
+    /// The key of a question: its parameters as they came, but for the range, which is resolved, and
+    /// every range that it reads with the `version` of its data. Nothing where some version is not known.
     pub(super) fn of(
         endpoint: &str,
         parameters: &str,
-        query: &Query,
-        version: DataVersion,
-    ) -> Self {
+        ranges: &[TimeRange],
+        version: impl Fn(TimeRange) -> Option<DataVersion>,
+    ) -> Option<Self> {
         let mut hasher = blake3::Hasher::new_derive_key("stoker 2026 answer");
         let is_range = |pair: &&str| pair.starts_with("from=") || pair.starts_with("until=");
         let rest = parameters.split('&').filter(|pair| !is_range(pair));
@@ -41,12 +41,15 @@ impl Key {
         }
         // Lengths stand before texts: what comes now is no text.
         hasher.update(&u64::MAX.to_le_bytes());
-        for time in [query.range.from(), query.range.until()] {
-            hasher.update(&time.0.to_le_bytes());
+        for &range in ranges {
+            for time in [range.from(), range.until()] {
+                hasher.update(&time.0.to_le_bytes());
+            }
+            hasher.update(&version(range)?.0);
         }
         let mut key = [0; 16];
-        hasher.update(&version.0).finalize_xof().fill(&mut key);
-        Self(key)
+        hasher.finalize_xof().fill(&mut key);
+        Some(Self(key))
     }
 
     /// Weak, because what is compressed on its way has other bytes.
@@ -152,15 +155,10 @@ mod tests {
     use stoker_dag::UnixNanos;
 
     use super::*;
-    use crate::query::Selector;
 
-    fn query(from: u64, until: u64) -> Query {
-        Query::new(
-            Selector::default(),
-            UnixNanos(from * 10_000_000_000),
-            UnixNanos(until * 10_000_000_000),
-        )
-        .unwrap()
+    fn range(from: u64, until: u64) -> TimeRange {
+        let window = |n| UnixNanos(n * 10_000_000_000);
+        TimeRange::new(window(from), window(until))
     }
 
     fn answer(bytes: usize) -> Answer {
@@ -169,21 +167,28 @@ mod tests {
 
     #[test]
     fn everything_that_an_answer_depends_on_is_in_its_key() {
-        let version = |n| DataVersion::of([n]);
-        let key = |parameters| Key::of("top", parameters, &query(1, 2), version(1));
+        let of = |endpoint, parameters, ranges: &[TimeRange], version| {
+            Key::of(endpoint, parameters, ranges, |_| Some(DataVersion::of([version])))
+        };
+        let key = |parameters| of("top", parameters, &[range(1, 2)], 1);
         let first = key("query=cpu&from=now-1h&limit=5");
         assert_eq!(first, key("query=cpu&limit=5&until=now"), "the range is resolved");
         for other in [
             key("query=cpu&limit=6"),
             key("query=cpu"),
             key("query=cp&u&limit=5"),
-            Key::of("series", "query=cpu&limit=5", &query(1, 2), version(1)),
-            Key::of("top", "query=cpu&limit=5", &query(1, 3), version(1)),
-            Key::of("top", "query=cpu&limit=5", &query(0, 2), version(1)),
-            Key::of("top", "query=cpu&limit=5", &query(1, 2), version(2)),
+            of("series", "query=cpu&limit=5", &[range(1, 2)], 1),
+            of("top", "query=cpu&limit=5", &[range(1, 3)], 1),
+            of("top", "query=cpu&limit=5", &[range(0, 2)], 1),
+            of("top", "query=cpu&limit=5", &[range(1, 2), range(0, 1)], 1),
+            of("top", "query=cpu&limit=5", &[range(1, 2)], 2),
         ] {
             assert_ne!(first, other);
         }
+        let one = |known: TimeRange| move |r: TimeRange| (r == known).then(|| DataVersion::of([1]));
+        let ranges = [range(1, 2), range(2, 3)];
+        assert!(Key::of("top", "", &ranges[..1], one(range(1, 2))).is_some());
+        assert_eq!(Key::of("top", "", &ranges, one(range(1, 2))), None, "nothing is kept");
     }
 
     #[test]

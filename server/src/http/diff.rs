@@ -7,8 +7,9 @@ use stoker_analysis::gate::Gate;
 use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
-use super::run::{json, run};
-use crate::query::diff::{DiffBy, DiffOptions, Per, diff};
+use super::run::{cached_over, json};
+use crate::query::Parts;
+use crate::query::diff::{DiffBy, DiffOptions, Per, diff, ranges_of_diff};
 
 /// Rows that are given unless asked otherwise.
 const DIFF_ROWS: usize = 100;
@@ -41,7 +42,9 @@ pub(super) async fn answer(
         limit: params.number("limit", DIFF_ROWS)?,
     };
     params.finish()?;
-    run(&app, "diff", base, move |engine, base| {
+    let sides = (base.clone(), new.clone());
+    let others = move |parts: &dyn Parts| ranges_of_diff(parts, (&sides.0, &sides.1), true);
+    cached_over(&app, ("diff", raw.as_deref()), base, others, move |engine, base| {
         json(engine, &diff((engine, base), (engine, &new), &options)?)
     })
     .await

@@ -14,8 +14,8 @@ use super::params::Params;
 use super::parse::{check_name, chosen};
 use super::push::LIMITS;
 use super::push::refusals::{bad_profile, unread};
-use super::run::{cached, json, run};
-use crate::query::{self, FileSide, SearchFor, Side};
+use super::run::{cached, cached_over, json, run};
+use crate::query::{self, FileSide, Parts, SearchFor, Side};
 
 /// Functions that a search lists unless asked otherwise.
 const SEARCH_ROWS: usize = 100;
@@ -89,7 +89,9 @@ pub(super) async fn compare(
     let max_nodes = params.number("max_nodes", COMPARE_NODES)?;
     let limit = params.number("limit", COMPARE_ROWS)?;
     params.finish()?;
-    run(&app, "compare", new, move |engine, new| {
+    let other = base.clone();
+    let others = move |parts: &dyn Parts| vec![other.clone().widened(parts).range];
+    cached_over(&app, ("compare", raw.as_deref()), new, others, move |engine, new| {
         json(engine, &query::compare(engine, (&base, new), max_nodes, limit)?)
     })
     .await

@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::Shared;
 use super::answers::{self, Key};
 use super::error::ApiError;
-use crate::query::{Engine, Progress, Query, QueryError, time};
+use crate::query::{Engine, Parts, Progress, Query, QueryError, time};
+use crate::store::TimeRange;
 
 /// How long a query waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
@@ -36,15 +37,29 @@ impl IntoResponse for Answer {
 /// that the answer depends on beside the query's range and the data.
 pub(super) async fn cached(
     app: &Shared,
+    about: (&'static str, Option<&str>),
+    query: Query,
+    work: impl FnOnce(Engine<'_>, &Query) -> Result<Answer, ApiError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    cached_over(app, about, query, |_| Vec::new(), work).await
+}
+
+/// As [`cached`], for an answer that reads other ranges, too: `others` says which, from the data as they
+/// are.
+pub(super) async fn cached_over(
+    app: &Shared,
     (endpoint, parameters): (&'static str, Option<&str>),
     query: Query,
+    others: impl Fn(&dyn Parts) -> Vec<TimeRange> + Send + 'static,
     work: impl FnOnce(Engine<'_>, &Query) -> Result<Answer, ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let query = query.widened(app.backend.parts());
     let parameters = parameters.unwrap_or_default().to_owned();
-    let key = |app: &Shared, query: &Query| {
-        let version = app.backend.parts().version(query.range)?;
-        Some(Key::of(endpoint, &parameters, query, version))
+    let key = move |app: &Shared, query: &Query| {
+        let parts = app.backend.parts();
+        let mut ranges = vec![query.range];
+        ranges.extend(others(parts));
+        Key::of(endpoint, &parameters, &ranges, |range| parts.version(range))
     };
     let Some(before) = key(app, &query) else { return run(app, endpoint, query, work).await };
     let found = app.answers.get(before);
@@ -54,13 +69,11 @@ pub(super) async fn cached(
         log((endpoint, "hit"), &query, 0, (Duration::ZERO, Duration::ZERO), &answer);
         answer?.into_response()
     } else {
-        let (shared, parameters) = (Arc::clone(app), parameters.clone());
+        let shared = Arc::clone(app);
         let keep = move |engine: Engine<'_>, query: &Query| {
             let answer = work(engine, query)?;
             // What came while it was made may be in it in part.
-            let version = shared.backend.parts().version(query.range);
-            let after = version.map(|now| Key::of(endpoint, &parameters, query, now));
-            if after == Some(before) {
+            if key(&shared, query) == Some(before) {
                 shared.answers.put(before, &answer);
             }
             Ok(answer)

@@ -117,7 +117,10 @@ pub(super) fn is_there(dir: &Path, tenant: &TenantId, id: LinkId) -> bool {
 /// Makes a link known; durable when it returns.
 pub(super) fn write(dir: &Path, tenant: &TenantId, about: &About) -> Result<(), StoreError> {
     let bytes = serde_json::to_vec(about).unwrap_or_default();
-    blobs(dir).put_new(&name(tenant, about.id), &bytes)
+    let (blobs, name) = (blobs(dir), name(tenant, about.id));
+    // One that cannot be read is in the way.
+    blobs.delete(&name)?;
+    blobs.put_new(&name, &bytes)
 }
 
 /// Makes a link unknown.

@@ -8,7 +8,7 @@ use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 use super::{LinkError, LinkId, Links};
 use crate::query::Parts;
 use crate::store::{
-    AloneRows, DetailsView, Names, PartView, Rollups, StoreError, TenantId, TimeRange,
+    AloneRows, DetailsView, Names, PartView, Rollups, StoreError, TenantId, TimeRange, Wanted,
 };
 use crate::symbols::NamedParts;
 
@@ -43,7 +43,8 @@ impl Parts for LinkParts {
         profile_type: Option<&ProfileType>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.links.0.segments.visit(&self.rows, (range, profile_type), None, visit)
+        let wanted = Wanted { range, profile_type, series: None, sums: false };
+        self.links.0.segments.visit(&self.rows, wanted, visit)
     }
 
     fn visit_series(
@@ -53,7 +54,19 @@ impl Parts for LinkParts {
         series: &dyn Fn(&LabelSet) -> bool,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.links.0.segments.visit(&self.rows, (range, profile_type), Some(series), visit)
+        let wanted = Wanted { range, profile_type, series: Some(series), sums: false };
+        self.links.0.segments.visit(&self.rows, wanted, visit)
+    }
+
+    fn visit_sums(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let wanted = Wanted { range, profile_type, series: Some(series), sums: true };
+        self.links.0.segments.visit(&self.rows, wanted, visit)
     }
 
     fn visit_details(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
-use stoker_analysis::Naming;
+use stoker_analysis::{Naming, call_tree_pruned};
 use stoker_dag::{BoxIx, BuildId, CallTree, Frame, KernelImage, NameIx, prune, prune_around};
 
 use super::Query;
@@ -152,12 +152,7 @@ pub fn flamegraph_around(
     focus: &[u32],
 ) -> Result<FlameGraph, QueryError> {
     let profile_type = super::top::required_type(query)?;
-    let tree = stoker_analysis::call_tree(&folded.profile, &folded.modules);
-    let (focus, _) = stoker_analysis::path::find(&tree, focus);
-    let pruned = match focus {
-        BoxIx::ROOT => prune(&tree, max_nodes),
-        focus => prune_around(&tree, max_nodes, focus),
-    };
+    let (pruned, nodes_before_pruning) = pruned(folded, max_nodes, focus);
     let Columns { names, modules, files, nodes } = Columns::of(&pruned);
     let builds = builds(folded, &modules);
     Ok(FlameGraph {
@@ -171,7 +166,7 @@ pub fn flamegraph_around(
         samples: folded.profile.samples(),
         lost_samples: folded.stats.lost_samples,
         warnings: folded.warnings.clone(),
-        nodes_before_pruning: tree.len(),
+        nodes_before_pruning,
         names,
         modules,
         files,
@@ -179,6 +174,20 @@ pub fn flamegraph_around(
         sampling: folded.sampling.clone(),
         nodes,
     })
+}
+
+/// The boxes that are shown, and how many there were.
+fn pruned(folded: &Folded, max_nodes: usize, focus: &[u32]) -> (CallTree, usize) {
+    if focus.is_empty() {
+        return call_tree_pruned(&folded.profile, &folded.modules, max_nodes);
+    }
+    let tree = stoker_analysis::call_tree(&folded.profile, &folded.modules);
+    let (focus, _) = stoker_analysis::path::find(&tree, focus);
+    let pruned = match focus {
+        BoxIx::ROOT => prune(&tree, max_nodes),
+        focus => prune_around(&tree, max_nodes, focus),
+    };
+    (pruned, tree.len())
 }
 
 /// For each module the builds that it has in the profile.

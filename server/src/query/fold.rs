@@ -13,7 +13,7 @@ use stoker_wire::Dictionary;
 use super::error::QueryError;
 use super::gauge::Gauge;
 use super::sampling::{Hosts, Sampling};
-use super::scan::{ScanStats, Sink, scan};
+use super::scan::{ScanStats, Sink, SummedStacks, scan};
 use super::selector::value_of;
 use super::{Engine, Query};
 use crate::store::{Level, Names, WindowFacts, WindowRows};
@@ -207,6 +207,8 @@ impl Sink for StackSink {
     fn enter(&mut self, dictionary: &Dictionary) {
         self.nodes.iter_mut().for_each(Vec::clear);
         self.frames = vec![None; dictionary.frames.len()];
+        // Untouched memory costs nothing; to grow by doubling copies all of it each time.
+        self.profile.reserve(dictionary.nodes.len());
     }
 
     fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError> {
@@ -232,6 +234,22 @@ impl Sink for StackSink {
 
     fn level(&mut self, level: Level) {
         self.is_by_function = level == Level::Functions;
+    }
+
+    fn takes_sums(&self) -> bool {
+        // What was there at a moment is divided by the windows that it was there in.
+        !self.gauge.is_gauge()
+    }
+
+    fn summed(&mut self, part: &Dictionary, stacks: SummedStacks<'_>, class: u32) {
+        let SummedStacks { nodes, values, counts } = stacks;
+        for ((&node, &value), &count) in nodes.iter().zip(values).zip(counts) {
+            let node = self.node(part, node, class as usize);
+            self.profile.add(node, value, count);
+            if self.is_by_function {
+                self.functions.entry(node).or_default().0 += u128::from(value);
+            }
+        }
     }
 
     fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {

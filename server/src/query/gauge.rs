@@ -19,6 +19,11 @@ impl Gauge {
         Self { is_gauge, ..Self::default() }
     }
 
+    /// Whether it is one.
+    pub(super) fn is_gauge(&self) -> bool {
+        self.is_gauge
+    }
+
     /// Notes the window of a selected row.
     pub(super) fn see(&mut self, window: UnixNanos) {
         if self.is_gauge && self.last != Some(window) {

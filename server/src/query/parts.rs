@@ -7,6 +7,7 @@ use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
 
 use crate::store::{
     DataVersion, DetailsView, Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange,
+    Wanted,
 };
 
 /// What a query needs of a store. One implementor is one tenant's data.
@@ -50,6 +51,21 @@ pub trait Parts: Send + Sync {
         _visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// As [`Self::visit_series`]; rows may come summed over their windows ([`PartView::sums`]) where all
+    /// of those are in the range.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    fn visit_sums(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.visit_series(range, profile_type, series, visit)
     }
 
     /// The rollups that have rows in a range; nothing where all of it is raw.
@@ -123,6 +139,17 @@ impl Parts for TenantParts {
         visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.store.visit_details(&self.tenant, of, series, visit)
+    }
+
+    fn visit_sums(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let wanted = Wanted { range, profile_type, series: Some(series), sums: true };
+        self.store.visit_wanted(&self.tenant, wanted, visit)
     }
 
     fn tenant(&self) -> TenantId {

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use stoker_dag::{LabelIx, LabelSet, SampleRow};
+use stoker_dag::{LabelIx, LabelSet, NodeIx, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
@@ -17,7 +17,7 @@ use super::levels::{self, Levels};
 use super::selector::MatchOp;
 use super::stack::StackFilter;
 use super::{Engine, Query};
-use crate::store::{Level, PartView, WindowFacts, WindowRows};
+use crate::store::{Level, PartView, Sums, WindowFacts, WindowRows};
 
 /// The label that host facts can be selected by.
 const HOST: &str = "host";
@@ -29,7 +29,8 @@ const ROWS_BETWEEN_CHECKS: usize = 1 << 16;
 pub struct ScanStats {
     /// Rows of the range and type.
     pub rows_read: u64,
-    /// Rows that the selector accepts.
+    /// Rows that the selector accepts; where sums were read and it has matchers on the stack, their
+    /// stacks.
     pub rows_selected: u64,
     /// Groups of rows.
     pub windows: usize,
@@ -49,6 +50,14 @@ pub(super) trait Sink {
 
     /// Takes a row.
     fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32);
+
+    /// Whether sums over windows do in the place of rows.
+    fn takes_sums(&self) -> bool {
+        false
+    }
+
+    /// Takes what stacks come to, summed over windows: as rows of which the time does not matter.
+    fn summed(&mut self, _: &Dictionary, _: SummedStacks<'_>, _class: u32) {}
 
     /// What comes next was kept as finely as this.
     fn level(&mut self, _level: Level) {}
@@ -75,6 +84,14 @@ pub(super) trait Sink {
     }
 }
 
+/// Stacks of one class, each with the sums of its values and counts, as parallel columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SummedStacks<'a> {
+    pub(super) nodes: &'a [NodeIx],
+    pub(super) values: &'a [u64],
+    pub(super) counts: &'a [u64],
+}
+
 /// Brings every selected row to `sink`.
 pub(super) fn scan(
     engine: Engine<'_>,
@@ -93,6 +110,7 @@ pub(super) fn scan(
         names: BTreeSet::new(),
     };
     levels::check(engine, query, &sink.labels())?;
+    let takes_sums = sink.takes_sums();
     let mut failure = None;
     let profile_type = query.selector.profile_type.as_ref();
     // Names of series that are left out count as known all the same.
@@ -112,7 +130,11 @@ pub(super) fn scan(
             ControlFlow::Break(())
         }
     };
-    engine.parts.visit_series(query.range, profile_type, &may_be_wanted, visit)?;
+    if takes_sums {
+        engine.parts.visit_sums(query.range, profile_type, &may_be_wanted, visit)?;
+    } else {
+        engine.parts.visit_series(query.range, profile_type, &may_be_wanted, visit)?;
+    }
     scan.names.extend(left_out.into_inner());
     match failure {
         Some(error) => Err(error),
@@ -153,17 +175,16 @@ impl Scan<'_> {
         }
         if self.nodes.is_some()
             && part.level == Level::Functions
-            && part.windows.iter().any(|window| self.query.selects(window))
+            && (part.sums.is_some() || part.windows.iter().any(|w| self.query.selects(w)))
         {
             return Err(levels::stacks_not_kept());
         }
         let mut pairs = std::mem::take(&mut self.pairs);
+        if let Some(sums) = part.sums {
+            self.sums((&part, sums), &mut pairs, sink)?;
+        }
         for window in part.windows.iter().filter(|window| self.query.selects(window)) {
-            self.stats.windows += 1;
-            let limit = self.engine.limits.max_windows;
-            if self.stats.windows > limit {
-                return Err(QueryError::too_large("max_windows", limit, "reads too many windows"));
-            }
+            self.count_window()?;
             for rows in window.rows.chunks(ROWS_BETWEEN_CHECKS) {
                 self.engine.progress.check()?;
                 let selected = self.stats.rows_selected;
@@ -171,11 +192,7 @@ impl Scan<'_> {
                 if self.stats.rows_selected > selected {
                     self.stats.levels.add(part.level);
                 }
-                sink.check()?;
-                let limit = self.engine.limits.max_memory_bytes;
-                if sink.bytes() > limit {
-                    return Err(QueryError::memory(limit));
-                }
+                self.check(sink)?;
             }
         }
         for window in part.totals.iter().filter(|window| self.query.selects(window)) {
@@ -184,6 +201,63 @@ impl Scan<'_> {
         }
         self.pairs = pairs;
         Ok(())
+    }
+
+    fn count_window(&mut self) -> Result<(), QueryError> {
+        self.stats.windows += 1;
+        let limit = self.engine.limits.max_windows;
+        match self.stats.windows > limit {
+            true => Err(QueryError::too_large("max_windows", limit, "reads too many windows")),
+            false => Ok(()),
+        }
+    }
+
+    fn check(&self, sink: &dyn Sink) -> Result<(), QueryError> {
+        sink.check()?;
+        let limit = self.engine.limits.max_memory_bytes;
+        match sink.bytes() > limit {
+            true => Err(QueryError::memory(limit)),
+            false => Ok(()),
+        }
+    }
+
+    /// A block that lies in the range, as sums over its windows.
+    fn sums(
+        &mut self,
+        (part, sums): (&PartView<'_>, &Sums),
+        pairs: &mut Pairs,
+        sink: &mut dyn Sink,
+    ) -> Result<(), QueryError> {
+        let wanted = self.query.selector.profile_type.as_ref();
+        if wanted.is_some_and(|wanted| *wanted != sums.profile_type) {
+            return Ok(());
+        }
+        self.count_window()?;
+        for run in &sums.runs {
+            self.engine.progress.check()?;
+            self.stats.rows_read += run.rows;
+            self.engine.progress.add_rows(run.rows);
+            let pair = (run.series, run.attributes);
+            let Some(class) = self.class_of(part.dictionary, pair, pairs, sink)? else { continue };
+            let all = SummedStacks {
+                nodes: &sums.nodes[run.stacks.clone()],
+                values: &sums.values[run.stacks.clone()],
+                counts: &sums.counts[run.stacks.clone()],
+            };
+            let selected = if let Some(accepted) = &self.nodes {
+                let kept = Kept::of(all, accepted);
+                sink.summed(part.dictionary, kept.stacks(), class);
+                kept.nodes.len() as u64
+            } else {
+                sink.summed(part.dictionary, all, class);
+                run.rows
+            };
+            self.stats.rows_selected += selected;
+            if selected > 0 {
+                self.stats.levels.add(part.level);
+            }
+        }
+        self.check(sink)
     }
 
     fn rows(
@@ -199,7 +273,7 @@ impl Scan<'_> {
             if self.nodes.as_ref().is_some_and(|accepted| !accepted[row.node.at()]) {
                 continue;
             }
-            if let Some(class) = self.class_of(part, row, pairs, sink)? {
+            if let Some(class) = self.class_of(part, pair(row), pairs, sink)? {
                 self.stats.rows_selected += 1;
                 sink.row(part, window, row, class);
             }
@@ -216,37 +290,37 @@ impl Scan<'_> {
         sink: &mut dyn Sink,
     ) -> Result<(), QueryError> {
         for row in &window.rows {
-            if let Some(class) = self.class_of(part, row, pairs, sink)? {
+            if let Some(class) = self.class_of(part, pair(row), pairs, sink)? {
                 sink.total(part, window, row, class);
             }
         }
         Ok(())
     }
 
-    /// The class of a row: from memory, or worked out.
+    /// The class of a pair: from memory, or worked out.
     #[inline]
     fn class_of(
         &mut self,
         part: &Dictionary,
-        row: &SampleRow,
+        pair: Pair,
         pairs: &mut Pairs,
         sink: &mut dyn Sink,
     ) -> Result<Option<u32>, QueryError> {
-        if let Some(class) = pairs.known(row) {
+        if let Some(class) = pairs.known(pair) {
             return Ok(class);
         }
-        let class = self.classify(part, row, sink)?;
-        pairs.learn(row, class);
+        let class = self.classify(part, pair, sink)?;
+        pairs.learn(pair, class);
         Ok(class)
     }
 
     fn classify(
         &mut self,
         part: &Dictionary,
-        row: &SampleRow,
+        pair: Pair,
         sink: &mut dyn Sink,
     ) -> Result<Option<u32>, QueryError> {
-        let (series, attributes) = (part.labels.get(row.series), part.labels.get(row.attributes));
+        let (series, attributes) = (part.labels.get(pair.0), part.labels.get(pair.1));
         for (name, _) in series.iter().chain(attributes.iter()) {
             if !self.names.contains(name) {
                 self.names.insert(Arc::clone(name));
@@ -308,16 +382,46 @@ pub(super) fn unknown_label(name: &str, known: &BTreeSet<Arc<str>>) -> QueryErro
     QueryError::not_found("unknown_label", message, hint)
 }
 
+/// Series and attributes of a row.
+type Pair = (LabelIx, LabelIx);
+
+fn pair(row: &SampleRow) -> Pair {
+    (row.series, row.attributes)
+}
+
+/// The stacks of a run that matchers on the stack accept.
+#[derive(Default)]
+struct Kept {
+    nodes: Vec<NodeIx>,
+    values: Vec<u64>,
+    counts: Vec<u64>,
+}
+
+impl Kept {
+    fn of(all: SummedStacks<'_>, accepted: &[bool]) -> Self {
+        let mut kept = Self::default();
+        for (at, node) in all.nodes.iter().enumerate().filter(|(_, node)| accepted[node.at()]) {
+            kept.nodes.push(*node);
+            kept.values.push(all.values[at]);
+            kept.counts.push(all.counts[at]);
+        }
+        kept
+    }
+
+    fn stacks(&self) -> SummedStacks<'_> {
+        SummedStacks { nodes: &self.nodes, values: &self.values, counts: &self.counts }
+    }
+}
+
 /// What is known of the pairs of one part: a class where the pair is selected.
 #[derive(Default)]
 struct Pairs {
-    last: Option<((LabelIx, LabelIx), Option<u32>)>,
-    all: FxHashMap<(LabelIx, LabelIx), Option<u32>>,
+    last: Option<(Pair, Option<u32>)>,
+    all: FxHashMap<Pair, Option<u32>>,
 }
 
 impl Pairs {
-    fn known(&mut self, row: &SampleRow) -> Option<Option<u32>> {
-        let pair = (row.series, row.attributes);
+    fn known(&mut self, pair: Pair) -> Option<Option<u32>> {
         match self.last {
             Some((last, class)) if last == pair => return Some(class),
             _ => {}
@@ -327,8 +431,7 @@ impl Pairs {
         Some(class)
     }
 
-    fn learn(&mut self, row: &SampleRow, class: Option<u32>) {
-        let pair = (row.series, row.attributes);
+    fn learn(&mut self, pair: Pair, class: Option<u32>) {
         self.last = Some((pair, class));
         self.all.insert(pair, class);
     }

@@ -142,11 +142,9 @@ impl AloneSegments {
     pub fn visit(
         &self,
         of: &AloneRows,
-        (range, profile_type): (TimeRange, Option<&ProfileType>),
-        series: Option<&dyn Fn(&LabelSet) -> bool>,
+        wanted: Wanted<'_>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series };
         for segment in &of.segments {
             if segment.visit(&self.blobs, &self.cache, wanted, visit)?.is_break() {
                 break;
@@ -166,7 +164,7 @@ impl AloneSegments {
         series: &dyn Fn(&LabelSet) -> bool,
         visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series: Some(series) };
+        let wanted = Wanted { range, profile_type, series: Some(series), sums: false };
         for segment in &of.segments {
             if segment.visit_details(&self.blobs, &self.cache, wanted, visit)?.is_break() {
                 break;

@@ -10,6 +10,7 @@ use stoker_wire::{Dictionary, HostFacts};
 
 use super::error::StoreError;
 use super::level::Level;
+use super::segment::Sums;
 
 /// Whose data. It comes from the credential, never from the body of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +138,8 @@ pub struct PartView<'a> {
     /// At [`Level::Functions`], in parts without windows: for each function the value and the count
     /// of all samples that it has a part in. Each function is a node below the root.
     pub totals: &'a [WindowRows],
+    /// Rows of a block summed over its windows, in parts without windows, where that was asked for.
+    pub sums: Option<&'a Sums>,
 }
 
 impl<'a> PartView<'a> {
@@ -148,7 +151,15 @@ impl<'a> PartView<'a> {
         windows: &'a [WindowRows],
         facts: &'a [WindowFacts],
     ) -> Self {
-        Self { dictionary, dictionary_id, windows, facts, level: Level::Raw, totals: &[] }
+        Self {
+            dictionary,
+            dictionary_id,
+            windows,
+            facts,
+            level: Level::Raw,
+            totals: &[],
+            sums: None,
+        }
     }
 }
 

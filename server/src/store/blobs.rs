@@ -1,6 +1,7 @@
 //! The seam for immutable files: local ones today, object storage later. Names are unique and never
 //! reused; nothing relies on a conditional put.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use super::error::StoreError;
 
 /// Immutable named bytes.
 pub trait Blobs: Send + Sync + std::fmt::Debug {
-    /// Puts new bytes under a name; they are durable and whole, or not there.
+    /// Puts new bytes under a name; they are durable and whole, or not there. A name that has other
+    /// bytes is refused, as far as that is known before; one that has these is left as it is.
     fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
     /// Bytes from `offset`; fewer than `length` is an error.
     fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, StoreError>;
@@ -17,7 +19,7 @@ pub trait Blobs: Send + Sync + std::fmt::Debug {
     fn len(&self, name: &str) -> Result<u64, StoreError>;
     /// Names directly below a prefix that ends in `/`, without it, in order.
     fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
-    /// Removes a name for good.
+    /// Removes a name for good; one that is not there is no error.
     fn delete(&self, name: &str) -> Result<(), StoreError>;
     /// What to call a blob when speaking to people.
     fn path(&self, name: &str) -> PathBuf;
@@ -52,9 +54,28 @@ impl LocalBlobs {
     }
 }
 
+impl LocalBlobs {
+    /// Makes durable what is there, where it is these bytes.
+    fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let is_same = self.disk.len(path)? == bytes.len() as u64
+            && self.disk.read(path, 0, bytes.len())? == bytes;
+        if !is_same {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "there is another file of this name, which is never written over",
+            ));
+        }
+        self.disk.sync_file(path)?;
+        self.disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
 impl Blobs for LocalBlobs {
     fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path(name);
+        if self.disk.len(&path).is_ok() {
+            return self.keep(&path, bytes).map_err(StoreError::io("write", path));
+        }
         let temporary = self.path(&format!("{name}{UNFINISHED}"));
         let write = || {
             if self.disk.len(&temporary).is_ok() {
@@ -94,7 +115,10 @@ impl Blobs for LocalBlobs {
     fn delete(&self, name: &str) -> Result<(), StoreError> {
         let path = self.path(name);
         let delete = || {
-            self.disk.unlink(&path)?;
+            match self.disk.unlink(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             self.disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
         };
         delete().map_err(StoreError::io("remove", &path))

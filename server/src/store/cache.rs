@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::api::{WindowFacts, WindowRows};
 use super::details::WindowDetails;
-use super::segment::SegmentDictionary;
+use super::segment::{SegmentDictionary, Sums};
 
 /// Segment and block.
 pub type Key = (u64, usize);
@@ -21,6 +21,8 @@ pub enum Cached {
     Rows(Arc<Vec<WindowRows>>),
     /// Samples one by one.
     Details(Arc<Vec<WindowDetails>>),
+    /// Rows summed over their windows; nothing where sums have more than 64 bits.
+    Sums(Option<Arc<Sums>>),
     /// Facts.
     Facts(Arc<Vec<WindowFacts>>),
 }

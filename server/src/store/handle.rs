@@ -129,11 +129,23 @@ impl Store {
         series: Option<&dyn Fn(&LabelSet) -> bool>,
         visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
+        self.visit_wanted(tenant, Wanted { range, profile_type, series, sums: false }, visit)
+    }
+
+    /// As [`Self::visit`], with what is wanted said exactly.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    pub fn visit_wanted(
+        &self,
+        tenant: &TenantId,
+        wanted: Wanted<'_>,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
         for segment in &parts.sealed {
-            let wanted = Wanted { range, profile_type, series };
             let seen = segment.visit(&*shared.blobs, &shared.cache, wanted, visit);
             match seen {
                 Ok(ControlFlow::Continue(())) => tenant.losses.read_again(segment.name()),
@@ -147,7 +159,7 @@ impl Store {
             }
         }
         for head in parts.frozen.iter().chain([&parts.live]) {
-            if head.visit(range, profile_type, &mut *visit).is_break() {
+            if head.visit(wanted.range, wanted.profile_type, &mut *visit).is_break() {
                 return Ok(());
             }
         }
@@ -169,7 +181,7 @@ impl Store {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
-        let wanted = Wanted { range, profile_type, series: Some(series) };
+        let wanted = Wanted { range, profile_type, series: Some(series), sums: false };
         for segment in &parts.sealed {
             match segment.visit_details(&*shared.blobs, &shared.cache, wanted, visit) {
                 Ok(ControlFlow::Continue(())) => {}

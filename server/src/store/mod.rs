@@ -87,5 +87,5 @@ pub use losses::Loss;
 pub use reduce::ROLLUP_KEYS;
 pub use replicate::{GROUP_LABEL, REPLICATE_GROUPS, ReplicateGroup};
 pub use rollups::Rollups;
-pub use segment::SEGMENT_VERSION;
+pub use segment::{SEGMENT_VERSION, SumRun, Sums, Wanted};
 pub use version::DataVersion;

@@ -1,5 +1,7 @@
 //! Making a segment count: written, read back, known to the index.
 
+use std::io::ErrorKind;
+
 use super::catalogue::{Added, Change, Entry};
 use super::error::StoreError;
 use super::messages::Footer;
@@ -24,6 +26,13 @@ pub fn publish(
     let length = bytes.len() as u64;
     let segment = Segment::of(&tenant.id, footer.clone(), length);
     let put = shared.blobs.put_new(&name, &bytes);
+    // What has the name already is not ours to remove.
+    let is_taken = |error: &StoreError| matches!(error, StoreError::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists);
+    if let Err(error) = put.as_ref()
+        && is_taken(error)
+    {
+        return put.map(|()| segment);
+    }
     // Read back before anything that it stands for goes.
     if let Err(error) = put.and_then(|()| segment.verify(&*shared.blobs)) {
         if shared.blobs.len(&name).is_ok() && shared.blobs.delete(&name).is_err() {

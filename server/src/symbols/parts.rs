@@ -49,6 +49,16 @@ impl Parts for NamedParts {
         self.rows.visit_details(of, series, visit)
     }
 
+    fn visit_sums(
+        &self,
+        range: TimeRange,
+        profile_type: Option<&ProfileType>,
+        series: &dyn Fn(&LabelSet) -> bool,
+        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.rows.visit_sums(range, profile_type, series, visit)
+    }
+
     fn tenant(&self) -> TenantId {
         self.rows.tenant.clone()
     }

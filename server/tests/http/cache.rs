@@ -100,6 +100,50 @@ async fn an_answer_is_kept_until_its_data_change() {
     server.shutdown().await.unwrap();
 }
 
+/// A comparison depends on the data of two ranges, and a diff of two times on those of the days before.
+#[tokio::test(flavor = "multi_thread")]
+async fn comparisons_are_kept_until_the_data_of_any_of_their_ranges_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let data_dir = dir.path().join("data");
+    let config = ServerConfig { data_dir, http: any, grpc: any, ..ServerConfig::default() };
+    let server = stoker_server::start(config).await.unwrap();
+    let api = Api { address: server.http_addr };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 10 * 10;
+    let (base, new, day) = (now - 2000, now - 1000, 86_400);
+    for at in [base, new, base - day, new - day] {
+        push(&api, "api", at, "main;work 5".into()).await;
+    }
+    let what = "process_cpu:samples:count:cpu:nanoseconds";
+    let of_base = format!("base_from={base}&base_until={}", base + 100);
+    let compare = format!("/api/v1/compare?query={what}&from={new}&until={}&{of_base}", new + 100);
+    let diff = format!(
+        "/api/v1/diff?base={what}&new={what}&{of_base}&new_from={new}&new_until={}",
+        new + 100
+    );
+    for (path, ranges) in
+        [(compare, vec![base, new]), (diff, vec![base, new, base - day, new - day])]
+    {
+        let mut last = ask(&api, &path, None).await;
+        assert_eq!(last.status, 200, "{}", last.body);
+        for (turn, at) in ranges.into_iter().enumerate() {
+            let hits = lookups(&api).await.0;
+            let again = ask(&api, &path, last.etag.as_deref()).await;
+            assert_eq!((again.status, lookups(&api).await.0), (304, hits + 1), "{path}");
+            push(&api, "api", at + 50, format!("main;{};n{turn} 8", &path[8..12])).await;
+            let changed = ask(&api, &path, last.etag.as_deref()).await;
+            assert_eq!(changed.status, 200, "{path}: data of {at}");
+            assert_ne!(changed.etag, last.etag);
+            last = changed;
+        }
+        let hits = lookups(&api).await.0;
+        push(&api, "api", now - 500, "main;work 5".into()).await;
+        let kept = ask(&api, &path, None).await;
+        assert_eq!((kept.body, lookups(&api).await.0), (last.body, hits + 1), "{path}");
+    }
+    server.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_that_cannot_say_when_they_change_are_asked_each_time() {
     let api = Api::start().await;

@@ -1,15 +1,19 @@
 //! Rows of both sides, summed by stack and replicate over one set of nodes.
+//!
+//! Whether both sides hold the same rows is asked only where it can be: where they have a time and a pair
+//! of series and attributes in common. Then both are read again, window by window.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_analysis::compare::Side;
-use stoker_dag::{LabelSet, SampleRow, UnixNanos};
+use stoker_dag::{LabelSet, NodeIx, SampleRow};
 use stoker_wire::Dictionary;
 
+use super::same_data;
 use crate::query::error::QueryError;
 use crate::query::fold::StackSink;
 use crate::query::gauge::Gauge;
 use crate::query::groups::Groups;
-use crate::query::scan::{Sink, scan};
+use crate::query::scan::{Sink, SummedStacks, scan};
 use crate::query::selector::value_of;
 use crate::query::{Engine, Query};
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
@@ -35,13 +39,10 @@ pub(super) struct Collector {
     groups: Option<Groups>,
     pub(super) columns: Vec<Column>,
     index: FxHashMap<(Side, u32, String), u32>,
-    /// By node and column: value and samples.
-    pub(super) cells: FxHashMap<(u32, u32), (u64, u64)>,
-    /// Which rows the base and the new side hold, by series, attributes and window.
-    seen: [FxHashSet<(LabelSet, LabelSet, UnixNanos)>; 2],
-    /// What classes of the side at hand stand for.
-    classes: Vec<(u32, LabelSet, LabelSet)>,
-    last: Option<(u32, UnixNanos)>,
+    /// By column and node: value and samples.
+    pub(super) cells: Vec<FxHashMap<NodeIx, (u64, u64)>>,
+    /// Series and attributes that the base and the new side hold.
+    pairs: [FxHashSet<(LabelSet, LabelSet)>; 2],
     at: (Side, u32),
     observed: FxHashMap<String, u64>,
     pub(super) lost_samples: [u64; 2],
@@ -58,10 +59,8 @@ impl Collector {
             groups,
             columns: Vec::new(),
             index: FxHashMap::default(),
-            cells: FxHashMap::default(),
-            seen: Default::default(),
-            classes: Vec::new(),
-            last: None,
+            cells: Vec::new(),
+            pairs: Default::default(),
             at: (Side::Base, 0),
             observed: FxHashMap::default(),
             lost_samples: [0; 2],
@@ -78,8 +77,6 @@ impl Collector {
         placebo: u32,
     ) -> Result<(), QueryError> {
         self.at = (side, placebo);
-        self.classes.clear();
-        self.last = None;
         self.observed.clear();
         let query = &query.clone().widened(engine.parts);
         let stats = scan(engine, query, self)?;
@@ -94,26 +91,17 @@ impl Collector {
     }
 
     /// Whether both sides can be compared at all.
-    pub(super) fn check_sides(&self) -> Result<(), QueryError> {
+    pub(super) fn check_sides(&self, sides: [(Engine<'_>, &Query); 2]) -> Result<(), QueryError> {
         for (side, name) in [(Side::Base, "base"), (Side::New, "new")] {
-            let is_of_side = |at: u32| self.columns[at as usize].side == side;
-            let has_value =
-                self.cells.iter().any(|((_, at), (value, _))| *value > 0 && is_of_side(*at));
-            if !has_value {
+            let mut of_side = self.columns.iter().zip(&self.cells).filter(|(c, _)| c.side == side);
+            if !of_side.any(|(_, cells)| cells.values().any(|(value, _)| *value > 0)) {
                 let message = format!("the {name} side has no samples");
                 let hint = "widen its range, or look at its labels with `stoker query`";
                 return Err(QueryError::input("empty_side", message, hint));
             }
         }
-        let twice = self.seen[0].iter().filter(|row| self.seen[1].contains(*row)).count();
-        if twice > 0 {
-            let message = format!(
-                "both sides select the same data: {twice} of {} rows' series and windows of the \
-                 base are in the new side too",
-                self.seen[0].len()
-            );
-            let hint = "choose labels or ranges that select each sample once";
-            return Err(QueryError::input("same_data", message, hint));
+        if self.pairs[0].iter().any(|pair| self.pairs[1].contains(pair)) {
+            same_data::check(sides)?;
         }
         if self.has_overflowed {
             let message = "the values of a side do not fit into 64 bits when they are summed";
@@ -134,6 +122,14 @@ impl Collector {
         base.len() > 1 && base == names(Side::New)
     }
 
+    fn add(&mut self, part: &Dictionary, node: NodeIx, column: u32, added: (u64, u64)) {
+        let node = self.stacks.node(part, node, 0);
+        let held = self.cells[column as usize].entry(node).or_default();
+        let (value, over) = held.0.overflowing_add(added.0);
+        self.has_overflowed |= over;
+        *held = (value, held.1.saturating_add(added.1));
+    }
+
     fn column(&mut self, name: &str) -> Result<u32, QueryError> {
         let (side, placebo) = self.at;
         let key = (side, placebo, name.to_owned());
@@ -147,6 +143,7 @@ impl Collector {
         let next = u32::try_from(self.columns.len()).expect("a bound");
         let name = name.to_owned();
         self.columns.push(Column { name, side, placebo, observed_ns: 0 });
+        self.cells.push(FxHashMap::default());
         self.index.insert(key, next);
         Ok(next)
     }
@@ -166,7 +163,6 @@ impl Sink for Collector {
 
     fn enter(&mut self, dictionary: &Dictionary) {
         self.stacks.enter(dictionary);
-        self.last = None;
     }
 
     fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError> {
@@ -174,25 +170,26 @@ impl Sink for Collector {
             Some(groups) => group_name(groups.of_row(series, attributes)),
             None => value_of(&self.label, series, attributes).to_owned(),
         };
-        let column = self.column(&name)?;
-        let class = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
-        self.classes.push((column, series.clone(), attributes.clone()));
-        Ok(class)
+        let (side, placebo) = self.at;
+        if placebo == 0 {
+            self.pairs[usize::from(side == Side::New)].insert((series.clone(), attributes.clone()));
+        }
+        self.column(&name)
     }
 
-    fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
-        let (column, series, attributes) = &self.classes[class as usize];
-        let (side, placebo) = self.at;
-        if placebo == 0 && self.last != Some((class, window.window)) {
-            self.last = Some((class, window.window));
-            let row = (series.clone(), attributes.clone(), window.window);
-            self.seen[usize::from(side == Side::New)].insert(row);
+    fn takes_sums(&self) -> bool {
+        true
+    }
+
+    fn summed(&mut self, part: &Dictionary, stacks: SummedStacks<'_>, column: u32) {
+        let SummedStacks { nodes, values, counts } = stacks;
+        for ((&node, &value), &count) in nodes.iter().zip(values).zip(counts) {
+            self.add(part, node, column, (value, count));
         }
-        let node = self.stacks.node(part, row.node, 0);
-        let held = self.cells.entry((node.0, *column)).or_default();
-        let (value, over) = held.0.overflowing_add(row.value);
-        self.has_overflowed |= over;
-        *held = (value, held.1.saturating_add(row.count));
+    }
+
+    fn row(&mut self, part: &Dictionary, _: &WindowRows, row: &SampleRow, column: u32) {
+        self.add(part, row.node, column, (row.value, row.count));
     }
 
     fn fact(&mut self, facts: &WindowFacts) {
@@ -205,8 +202,9 @@ impl Sink for Collector {
     }
 
     fn bytes(&self) -> usize {
-        // A hash map is at least seven sixteenths full.
-        let cells = self.cells.len() * size_of::<((u32, u32), (u64, u64))>() * 16 / 7;
+        let capacity: usize = self.cells.iter().map(FxHashMap::capacity).sum();
+        // A hash map is never more than seven eighths full, and has a byte for each place.
+        let cells = capacity * (size_of::<(NodeIx, (u64, u64))>() + 1) * 8 / 7;
         self.stacks.bytes() + cells
     }
 

@@ -5,6 +5,7 @@
 mod answer;
 mod collect;
 mod fill;
+mod same_data;
 mod words;
 
 use stoker_analysis::compare::{
@@ -24,7 +25,8 @@ use super::fold::Folded;
 use super::groups::{Groups, HOST};
 use super::scan::ScanStats;
 use super::top::required_type;
-use super::{Engine, Query};
+use super::{Engine, Parts, Query};
+use crate::store::TimeRange;
 
 /// A day before is compared for each of so many days where sides lie in different time.
 pub const PLACEBO_DAYS: u32 = 14;
@@ -139,14 +141,12 @@ pub fn diff(
     let mut collector = Collector::new(&options.replicates, groups, base_engine.limits.max_nodes);
     collector.side(base_engine, base, Side::Base, 0)?;
     collector.side(new_engine, new, Side::New, 0)?;
-    collector.check_sides()?;
+    collector.check_sides(sides)?;
+    let placebos = placebos((base, new), options.has_time);
     let is_time_disjoint = options.has_time && are_disjoint(base, new);
-    if is_time_disjoint {
-        for day in 1..=PLACEBO_DAYS {
-            let (Some(base), Some(new)) = (earlier(base, day), earlier(new, day)) else { break };
-            collector.side(base_engine, &base, Side::Base, day)?;
-            collector.side(new_engine, &new, Side::New, day)?;
-        }
+    for (day, base, new) in &placebos {
+        collector.side(base_engine, base, Side::Base, *day)?;
+        collector.side(new_engine, new, Side::New, *day)?;
     }
     let table = table(&mut collector, (base_engine, new_engine), options);
     base_engine.progress.check()?;
@@ -203,11 +203,13 @@ fn table(
         });
     }
     let places = aligner.places(&folded.profile, &folded.modules);
-    // In one order, so that an answer does not hang on how a map is laid out.
-    let mut cells: Vec<_> = cells.iter().collect();
-    cells.sort_unstable_by_key(|(at, _)| **at);
-    for (&(node, column), &sample) in cells {
-        aligner.add(&places, NodeIx(node), replicate_of[column as usize], sample);
+    for (column, cells) in std::mem::take(cells).into_iter().enumerate() {
+        // In one order, so that an answer does not hang on how a map is laid out.
+        let mut cells: Vec<(NodeIx, (u64, u64))> = cells.into_iter().collect();
+        cells.sort_unstable_by_key(|(node, _)| *node);
+        for (node, sample) in cells {
+            aligner.add(&places, node, replicate_of[column], sample);
+        }
     }
     aligner.table
 }
@@ -243,6 +245,28 @@ const RATE_STEPS: f64 = 1e6;
 fn are_disjoint(base: &Query, new: &Query) -> bool {
     let (a, b) = (base.range, new.range);
     a.until() <= b.from() || b.until() <= a.from()
+}
+
+/// What is compared beside the sides themselves where they lie in different time: both, some days before.
+fn placebos((base, new): (&Query, &Query), has_time: bool) -> Vec<(u32, Query, Query)> {
+    if !(has_time && are_disjoint(base, new)) {
+        return Vec::new();
+    }
+    let both = |day| Some((day, earlier(base, day)?, earlier(new, day)?));
+    (1..=PLACEBO_DAYS).map_while(both).collect()
+}
+
+/// All ranges that a comparison of `new` with `base` reads.
+pub fn ranges_of_diff(
+    parts: &dyn Parts,
+    (base, new): (&Query, &Query),
+    has_time: bool,
+) -> Vec<TimeRange> {
+    let [base, new] = [base, new].map(|query| query.clone().widened(parts));
+    let placebos = placebos((&base, &new), has_time).into_iter();
+    let earlier = placebos.flat_map(|(_, base, new)| [base, new]);
+    let earlier: Vec<TimeRange> = earlier.map(|query| query.widened(parts).range).collect();
+    [base.range, new.range].into_iter().chain(earlier).collect()
 }
 
 /// The same some days before.

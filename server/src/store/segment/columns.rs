@@ -34,10 +34,19 @@ impl ColumnWriter {
 /// Takes a block apart into at most `N` columns of at most `limit` bytes together; columns that are
 /// not there are empty. Nothing where the block contradicts itself.
 pub fn columns<const N: usize>(block: &[u8], limit: u64) -> Option<[Vec<u8>; N]> {
+    columns_but(block, limit, N)
+}
+
+/// As [`columns`], with nothing in the place of one that is not wanted.
+pub fn columns_but<const N: usize>(
+    block: &[u8],
+    limit: u64,
+    unwanted: usize,
+) -> Option<[Vec<u8>; N]> {
     let mut reader = Reader::new(block);
     let mut all: [Vec<u8>; N] = std::array::from_fn(|_| Vec::new());
     let mut total = 0u64;
-    for column in &mut all {
+    for (at, column) in all.iter_mut().enumerate() {
         if reader.is_at_end() {
             break;
         }
@@ -45,6 +54,9 @@ pub fn columns<const N: usize>(block: &[u8], limit: u64) -> Option<[Vec<u8>; N]>
         total = total.checked_add(raw).filter(|total| *total <= limit)?;
         let bytes = reader.bytes(usize::try_from(stored).ok()?)?;
         let raw = usize::try_from(raw).ok()?;
+        if at == unwanted {
+            continue;
+        }
         *column = if bytes.len() == raw {
             bytes.to_vec()
         } else {
@@ -126,6 +138,28 @@ impl<'a> Reader<'a> {
             }
         }
         None
+    }
+
+    /// The sum of the next `count` numbers where each is one byte; nothing, and nothing is taken,
+    /// where one is not or there are not so many.
+    #[inline]
+    pub fn sum_small(&mut self, count: usize) -> Option<u64> {
+        let (bytes, rest) = self.rest.split_at_checked(count)?;
+        let (mut sum, mut any) = (0u64, 0u8);
+        // Sums of a few bytes at a time fit into 16 bits, which is what a processor adds at once.
+        for some in bytes.chunks(256) {
+            let mut part = 0u16;
+            for &byte in some {
+                part += u16::from(byte & 0x7f);
+                any |= byte;
+            }
+            sum += u64::from(part);
+        }
+        if any >= 0x80 {
+            return None;
+        }
+        self.rest = rest;
+        Some(sum)
     }
 
     /// The next bytes as they are.

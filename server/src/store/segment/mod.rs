@@ -16,9 +16,11 @@ mod read;
 mod read_v1;
 mod rows;
 mod stacks;
+mod sums;
 mod write;
 
 pub use read::{Segment, SegmentDictionary, Wanted};
+pub use sums::{SumRun, Sums};
 pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, seal, write_segment};
 
 /// The first and the last bytes of every segment.

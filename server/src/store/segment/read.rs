@@ -42,12 +42,14 @@ pub struct Wanted<'a> {
     pub profile_type: Option<&'a ProfileType>,
     /// Whether rows of a series may be wanted. Rows of others may come all the same.
     pub series: Option<&'a dyn Fn(&LabelSet) -> bool>,
+    /// Whether sums do in the place of rows, of blocks that lie within the range.
+    pub sums: bool,
 }
 
 impl Wanted<'_> {
     /// Everything.
     pub const ALL: Wanted<'static> =
-        Wanted { range: TimeRange::ALL, profile_type: None, series: None };
+        Wanted { range: TimeRange::ALL, profile_type: None, series: None, sums: false };
 }
 
 /// A segment's dictionary.
@@ -182,7 +184,22 @@ impl Segment {
             if !series.may_be_in(entry) {
                 continue;
             }
-            let windows = match self.rows(blobs, cache, (at, entry), &held) {
+            let within = wanted.range.holds(UnixNanos(entry.first_window))
+                && wanted.range.holds(UnixNanos(entry.last_window));
+            let sums = (wanted.sums && within).then(|| self.sums(blobs, cache, (at, entry), &held));
+            let windows = match sums.transpose().map(Option::flatten) {
+                Ok(Some(sums)) => {
+                    let none = PartView::raw(dictionary, dictionary_id, &[], facts);
+                    if visit(PartView { level, sums: Some(&sums), ..none }).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    facts = &[];
+                    continue;
+                }
+                Ok(None) => self.rows(blobs, cache, (at, entry), &held),
+                Err(error) => Err(error),
+            };
+            let windows = match windows {
                 Ok(windows) => windows,
                 Err(error) => {
                     failure = failure.or(Some(error));
@@ -198,13 +215,14 @@ impl Segment {
                 true => (none, windows),
                 false => (windows, none),
             };
-            let part = PartView { dictionary, dictionary_id, windows, facts, level, totals };
+            let raw = PartView::raw(dictionary, dictionary_id, windows, facts);
+            let part = PartView { level, totals, ..raw };
             if visit(part).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             facts = &[];
         }
-        let rest = PartView { dictionary, dictionary_id, windows: &[], facts, level, totals: &[] };
+        let rest = PartView { level, ..PartView::raw(dictionary, dictionary_id, &[], facts) };
         let flow = if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) };
         failure.map_or(Ok(flow), Err)
     }
@@ -296,17 +314,15 @@ impl Segment {
         dictionary: &Dictionary,
     ) -> Result<Vec<WindowRows>, StoreError> {
         let block = self.stored(blobs, entry)?;
-        let bounds = RowBounds {
-            labels: dictionary.labels.len(),
-            nodes: dictionary.nodes.len(),
-            rows: entry.rows,
-            raw_length: entry.raw_length.min(MAX_BLOCK_BYTES),
-        };
-        let name = self.footer.profile_types.get(entry.profile_type as usize);
-        let profile_type = name.and_then(|name| ProfileType::parse(name).ok());
-        let rows = profile_type.zip(read_timed(&block, bounds));
+        let rows = self.profile_type(entry).zip(read_timed(&block, row_bounds(entry, dictionary)));
         let (profile_type, rows) = rows.ok_or_else(|| self.contradicts(blobs, entry))?;
         Ok(by_window(&rows, &profile_type))
+    }
+
+    /// What the values of a block count.
+    pub(super) fn profile_type(&self, entry: &BlockEntry) -> Option<ProfileType> {
+        let name = self.footer.profile_types.get(entry.profile_type as usize);
+        name.and_then(|name| ProfileType::parse(name).ok())
     }
 
     fn facts(
@@ -332,6 +348,16 @@ impl Segment {
         let bytes = usize::try_from(entry.raw_length).unwrap_or(usize::MAX);
         cache.put(key, Cached::Facts(Arc::clone(&facts)), bytes.saturating_mul(2));
         Ok(facts)
+    }
+}
+
+/// What the indexes of a block of rows are held to.
+pub(super) fn row_bounds(entry: &BlockEntry, dictionary: &Dictionary) -> RowBounds {
+    RowBounds {
+        labels: dictionary.labels.len(),
+        nodes: dictionary.nodes.len(),
+        rows: entry.rows,
+        raw_length: entry.raw_length.min(MAX_BLOCK_BYTES),
     }
 }
 

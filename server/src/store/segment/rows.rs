@@ -39,7 +39,9 @@ impl TimedRow {
 
 /// Columns of a block: head, runs, nodes, rows per node, steps in time, counts, what values differ
 /// by from counts at the block's period.
-const COLUMNS: usize = 7;
+pub const COLUMNS: usize = 7;
+/// The column of steps in time.
+pub const STEPS: usize = 4;
 
 /// A block of rows that are in order of [`TimedRow::key`], and its length when decompressed.
 ///
