@@ -151,6 +151,8 @@ fn bare_label(naming: Naming<'_>, frame: &Frame, names: &mut NameTable) -> BoxLa
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use stoker_dag::BoxKind;
 
@@ -191,6 +193,29 @@ mod tests {
         );
         assert_eq!(tree.label[1].kind, BoxKind::Native);
         assert_eq!(tree.label[1].line, 7);
+    }
+
+    proptest! {
+        #[test]
+        fn pruning_before_sorting_gives_the_tree_that_pruning_after_it_gives(
+            stacks in prop::collection::vec(
+                (prop::collection::vec(0u64..5, 0..6), prop_oneof![0u64..4, Just(u64::MAX / 2)]), 0..40),
+            max_boxes in 0usize..20,
+        ) {
+            let mut profile = Profile::default();
+            for (stack, value) in &stacks {
+                let frames: Vec<Frame> = stack.iter().map(|at| native(*at)).collect();
+                profile.add_stack(&frames, *value, 1);
+            }
+            define(&mut profile, &native(1), vec![location("f", 7), location("g", 9)]);
+            define(&mut profile, &native(2), vec![location("f", 8)]);
+            let modules = ModuleMap::default();
+            let whole = call_tree(&profile, &modules);
+            let wanted = stoker_dag::prune(&whole, max_boxes);
+            let (pruned, boxes) = call_tree_pruned(&profile, &modules, max_boxes);
+            prop_assert_eq!(shown(&pruned), shown(&wanted));
+            prop_assert_eq!(boxes, whole.len());
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
     let all: Vec<usize> = (0..tree.len()).collect();
     let mut keep = vec![false; tree.len()];
     keep_largest(tree, all, max_boxes, &mut keep);
-    only(tree.clone(), &keep, vec![0; keep.len()])
+    only(tree.clone(), &keep, &vec![0; keep.len()])
 }
 
 /// The boxes of `tree` with at least this total, and one `(other)` below each parent that lost some.
@@ -24,7 +24,7 @@ pub fn prune(tree: &CallTree, max_boxes: usize) -> CallTree {
 pub(crate) fn prune_below(tree: &CallTree, min_total: u64) -> CallTree {
     let keep: Vec<bool> =
         (0..tree.len()).map(|at| at == 0 || tree.total[at] >= min_total).collect();
-    only(tree.clone(), &keep, vec![0; keep.len()])
+    only(tree.clone(), &keep, &vec![0; keep.len()])
 }
 
 /// As [`prune`] of the sorted tree. Which of two boxes of one total stays is a matter of their order, and
@@ -42,11 +42,11 @@ pub(crate) fn prune_unsorted(tree: CallTree, max_boxes: usize) -> CallTree {
     let keep: Vec<bool> = (0..tree.len()).map(|at| at == 0 || tree.total[at] >= least).collect();
     let (kept, lost) = without_others(tree, &keep);
     let order = kept.depth_first_order();
-    let lost = order.iter().map(|at| lost[at.at()]).collect();
+    let lost: Vec<u64> = order.iter().map(|at| lost[at.at()]).collect();
     let kept = kept.in_order(&order);
     let mut keep = vec![false; kept.len()];
     keep_largest(&kept, (0..kept.len()).collect(), max_boxes, &mut keep);
-    only(kept, &keep, lost)
+    only(kept, &keep, &lost)
 }
 
 /// As [`prune`], and the `max_boxes` largest boxes of the subtree of `focus` beside those: what one
@@ -64,7 +64,7 @@ pub fn prune_around(tree: &CallTree, max_boxes: usize, focus: BoxIx) -> CallTree
         keep[up.at()] = true;
         up = tree.parent[up.at()];
     }
-    only(tree.clone(), &keep, vec![0; keep.len()])
+    only(tree.clone(), &keep, &vec![0; keep.len()])
 }
 
 fn subtree(tree: &CallTree, root: BoxIx) -> Vec<usize> {
@@ -82,7 +82,7 @@ fn subtree(tree: &CallTree, root: BoxIx) -> Vec<usize> {
 
 /// The tree with these boxes and the sums of all others, to which those in `lost` of each box belong
 /// already. With a box its parent is kept.
-fn only(tree: CallTree, keep: &[bool], before: Vec<u64>) -> CallTree {
+fn only(tree: CallTree, keep: &[bool], before: &[u64]) -> CallTree {
     let lost_before = (0..tree.len()).filter(|at| keep[*at]).map(|at| before[at]);
     let lost_before: Vec<u64> = lost_before.collect();
     let (mut pruned, mut lost) = without_others(tree, keep);

@@ -228,7 +228,8 @@ proptest! {
             stored(&samples, (at_once, seal_every), false),
             stored(&samples, (at_once, seal_every), true),
         ];
-        let selectors: [(&str, fn(&Sample) -> bool); 4] = [
+        type Accepts = fn(&Sample) -> bool;
+        let selectors: [(&str, Accepts); 4] = [
             ("cpu", |_| true),
             ("cpu{service_name=\"v1\"}", |sample| sample.series == 1),
             ("cpu{pod=\"1\"}", |sample| sample.pod == 1),
