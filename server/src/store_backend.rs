@@ -22,7 +22,7 @@ pub(crate) struct StoreBackend {
 type Read = fn(&StoreMetrics) -> u64;
 
 /// What the store counts, in the order of `docs/operations.md`.
-const METRICS: [(&str, MetricKind, &str, Read); 27] = {
+const METRICS: [(&str, MetricKind, &str, Read); 28] = {
     use MetricKind::{Counter, Gauge};
     [
         ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
@@ -39,6 +39,12 @@ const METRICS: [(&str, MetricKind, &str, Read); 27] = {
             m.log_failures
         }),
         ("store_logs_waiting", Gauge, "Logs that wait to be sealed", |m| m.logs_waiting),
+        (
+            "store_logs_left",
+            Gauge,
+            "Logs that an error in this server keeps from being sealed: their rows are missing from answers",
+            |m| m.logs_left,
+        ),
         ("store_segments_sealed", Counter, "Segments that were written", |m| m.segments_sealed),
         ("store_seal_failures", Counter, "Attempts to write a segment that failed", |m| {
             m.seal_failures
@@ -252,6 +258,10 @@ impl Backend for StoreBackend {
                 Metric { name, help, kind: *kind, label: None, value }
             });
         plain.chain(self.refusals()).collect()
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        self.parts.rows.store.left_logs()
     }
 
     fn ready(&self) -> Result<(), String> {

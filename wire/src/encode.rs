@@ -16,10 +16,13 @@ use crate::proto;
 /// rows refer to entries.
 #[derive(Debug, Clone, Default)]
 pub struct Rebase {
-    frames: Vec<Option<FrameIx>>,
-    nodes: Vec<Option<NodeIx>>,
-    labels: Vec<Option<LabelIx>>,
+    frames: Vec<u32>,
+    nodes: Vec<u32>,
+    labels: Vec<u32>,
 }
+
+/// What stands where an entry has no place yet. No table has so many.
+const NOWHERE: u32 = u32::MAX;
 
 /// What [`Encoder::encode`] gives.
 #[derive(Debug, Clone)]
@@ -61,7 +64,7 @@ impl Encoder {
         body: &BatchBody,
         rebase: &mut Rebase,
     ) -> Encoded {
-        let mut out = Pending { encoder: self, source, rebase, batch: proto::Batch::default() };
+        let mut out = Pending::new(self, source, rebase);
         let rebased = out.body(body);
         Encoded { batch: out.batch, body: rebased }
     }
@@ -75,7 +78,7 @@ impl Encoder {
     ) -> proto::Batch {
         let rebase = &mut Rebase::default();
         let first_frame = self.dictionary.frames.len();
-        let mut out = Pending { encoder: self, source, rebase, batch: proto::Batch::default() };
+        let mut out = Pending::new(self, source, rebase);
         for ix in 0..source.frames.len() {
             out.frame(FrameIx(u32::try_from(ix).expect("fewer than 2^32 frames")));
         }
@@ -97,6 +100,14 @@ struct Pending<'a> {
     source: &'a Dictionary,
     rebase: &'a mut Rebase,
     batch: proto::Batch,
+    /// Room for the nodes of one stack.
+    missing: Vec<(NodeIx, FrameIx)>,
+}
+
+impl<'a> Pending<'a> {
+    fn new(encoder: &'a mut Encoder, source: &'a Dictionary, rebase: &'a mut Rebase) -> Self {
+        Self { encoder, source, rebase, batch: proto::Batch::default(), missing: Vec::new() }
+    }
 }
 
 /// The running value behind a delta column.
@@ -213,8 +224,9 @@ impl Pending<'_> {
     }
 
     fn label(&mut self, ix: LabelIx) -> LabelIx {
-        if let Some(known) = *slot(&mut self.rebase.labels, ix.at()) {
-            return known;
+        let known = *slot(&mut self.rebase.labels, ix.at());
+        if known != NOWHERE {
+            return LabelIx(known);
         }
         let set = self.source.labels.get(ix);
         let known = self.encoder.dictionary.labels.len();
@@ -222,7 +234,7 @@ impl Pending<'_> {
         if to.at() == known {
             self.write_label_set(set);
         }
-        self.rebase.labels[ix.at()] = Some(to);
+        self.rebase.labels[ix.at()] = to.0;
         to
     }
 
@@ -233,30 +245,42 @@ impl Pending<'_> {
     }
 
     fn node(&mut self, ix: NodeIx) -> NodeIx {
-        let mut missing = Vec::new();
+        let known = *slot(&mut self.rebase.nodes, ix.at());
+        if known != NOWHERE { NodeIx(known) } else { self.new_node(ix) }
+    }
+
+    /// As [`Self::node`] for a node that has no place yet.
+    fn new_node(&mut self, ix: NodeIx) -> NodeIx {
+        let mut missing = std::mem::take(&mut self.missing);
         let mut at = ix;
         let mut to = loop {
             let Some(frame) = self.source.nodes.frame(at) else {
                 break NodeIx::ROOT;
             };
-            if let Some(known) = *slot(&mut self.rebase.nodes, at.at()) {
-                break known;
+            // Parents have smaller numbers: there are slots for all of them.
+            let known = self.rebase.nodes[at.at()];
+            if known != NOWHERE {
+                break NodeIx(known);
             }
             missing.push((at, frame));
             at = self.source.nodes.parent(at);
         };
-        for (node, frame) in missing.into_iter().rev() {
+        for (node, frame) in missing.drain(..).rev() {
             let frame = self.frame(frame);
             to = self.encoder.dictionary.nodes.child(to, frame);
-            self.rebase.nodes[node.at()] = Some(to);
+            self.rebase.nodes[node.at()] = to.0;
         }
+        self.missing = missing;
         to
     }
 
     fn frame(&mut self, ix: FrameIx) -> FrameIx {
-        let (frames, source) = (&mut self.encoder.dictionary.frames, &self.source.frames);
-        *slot(&mut self.rebase.frames, ix.at())
-            .get_or_insert_with(|| frames.intern_with_id(source.id(ix), source.frame(ix)))
+        let known = slot(&mut self.rebase.frames, ix.at());
+        if *known == NOWHERE {
+            let (frames, source) = (&mut self.encoder.dictionary.frames, &self.source.frames);
+            *known = frames.intern_with_id(source.id(ix), source.frame(ix)).0;
+        }
+        FrameIx(*known)
     }
 
     fn rebased_definitions(&mut self, all: &[(FrameIx, Definition)]) -> Vec<(FrameIx, Definition)> {
@@ -355,9 +379,9 @@ impl Pending<'_> {
     }
 }
 
-fn slot<T: Copy>(slots: &mut Vec<Option<T>>, at: usize) -> &mut Option<T> {
+fn slot(slots: &mut Vec<u32>, at: usize) -> &mut u32 {
     if slots.len() <= at {
-        slots.resize(at + 1, None);
+        slots.resize(at + 1, NOWHERE);
     }
     &mut slots[at]
 }

@@ -67,6 +67,11 @@ pub trait Backend: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What is wrong although the server runs: a sentence for each.
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether batches are taken and queries answered.
     ///
     /// # Errors

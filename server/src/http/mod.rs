@@ -170,8 +170,9 @@ fn questions() -> Router<Shared> {
         .route("/api/v1/annotations", get(annotations::list))
 }
 
-async fn healthz() -> &'static str {
-    "The server runs.\n"
+async fn healthz(app: axum::extract::State<Shared>) -> String {
+    let troubles = app.backend.troubles().into_iter().map(|trouble| trouble + "\n");
+    "The server runs.\n".to_owned() + &troubles.collect::<String>()
 }
 
 async fn readyz(app: axum::extract::State<Shared>) -> Response {

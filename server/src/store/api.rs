@@ -211,7 +211,8 @@ pub struct StoreConfig {
     pub max_waiting_logs: usize,
     /// Bytes of batches that may wait for the disk, if [`Self::ingest_memory`] allows for so many.
     pub max_queued_bytes: u32,
-    /// Bytes of memory that ingest may take: streams, batches that wait, logs that are not sealed.
+    /// Bytes of memory that ingest may take: streams, batches that wait, logs that are not sealed, sealing
+    /// and merging.
     pub ingest_memory: u64,
     /// How long sealing waits after it failed; each time twice as long, up to 128 times.
     pub retry_after: Duration,
@@ -227,7 +228,8 @@ pub struct StoreConfig {
     pub index: bool,
     /// How often it is looked for what can be merged or removed; zero leaves all as it is.
     pub maintain_every: Duration,
-    /// Rows of a merged segment at most: they are held in memory while it is made.
+    /// Rows of a merged segment at most, if [`Self::ingest_memory`] allows for so many: they are held in
+    /// memory while it is made.
     pub compact_rows: u64,
     /// How long rows are kept as they came; forever where it is not said.
     pub retain_raw: Option<Duration>,
@@ -253,7 +255,7 @@ impl Default for StoreConfig {
             seal_after: Duration::from_secs(300),
             seal_bytes: 64 << 20,
             seal_rows: 4 << 20,
-            max_waiting_logs: 3,
+            max_waiting_logs: 2,
             max_queued_bytes: 64 << 20,
             ingest_memory: 1 << 30,
             retry_after: Duration::from_millis(50),
@@ -292,6 +294,8 @@ pub struct StoreMetrics {
     pub log_failures: u64,
     /// Logs that wait to be sealed.
     pub logs_waiting: u64,
+    /// Logs that could not be sealed and wait for the next start: their rows are missing from answers.
+    pub logs_left: u64,
     /// Segments that were written.
     pub segments_sealed: u64,
     /// Attempts to write a segment that failed.

@@ -71,7 +71,7 @@ fn is_filled(level: Level, config: &StoreConfig, end: u64, now: UnixNanos) -> bo
 pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool, StoreError> {
     let mut segments = tenant.parts().sealed;
     segments.retain(|segment| tenant.retirement.is_mergeable(segment.id()));
-    let chosen = plan(&segments, now, &shared.config);
+    let mut chosen = plan(&segments, now, &shared.config);
     drop(segments);
     if chosen.is_empty() || tenant.retirement.is_halted() {
         return Ok(false);
@@ -81,8 +81,8 @@ pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool,
     if shared.check_free(bytes).is_err() {
         return Ok(false);
     }
+    let merged = guarded("merge segments", || merge(shared, tenant, &mut chosen));
     let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
-    let merged = guarded("merge segments", || merge(shared, tenant, &chosen));
     if merged.is_err() {
         tenant.retirement.leave(ids.iter().copied());
     }
@@ -97,18 +97,32 @@ pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool,
     Ok(true)
 }
 
+/// Merges as many of `chosen` as there is memory for, the smallest first; the others are taken out of it.
 fn merge(
     shared: &Shared,
     tenant: &Tenant,
-    chosen: &[Arc<Segment>],
+    chosen: &mut Vec<Arc<Segment>>,
 ) -> Result<Option<Merged>, StoreError> {
     let mut merge = Merge::of(chosen.first().map_or(Level::Raw, |segment| segment.level()));
-    for segment in chosen {
+    let mut added = 0;
+    chosen.sort_by_key(|segment| (segment.footer.rows, segment.id()));
+    for segment in chosen.iter() {
+        if added > 0 && !merge.has_room_for(segment, shared.config.merge_memory()) {
+            break;
+        }
         if let Err(error) = merge.add(&*shared.blobs, segment) {
             tenant.retirement.leave([segment.id()].into_iter());
             return Err(error);
         }
+        added += 1;
     }
+    if added == 1 {
+        tracing::info!("segments are too large for --ingest-memory to be merged: left as they are");
+        tenant.retirement.leave(chosen.iter().skip(1).map(|segment| segment.id()));
+        return Ok(None);
+    }
+    chosen.truncate(added);
+    chosen.sort_by_key(|segment| segment.id());
     let merged = tenant.names.read(|names| merge.finish(names));
     if merged.is_none() {
         tracing::info!(segments = chosen.len(), "too much for one dictionary: left as they are");

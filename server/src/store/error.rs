@@ -141,6 +141,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is an error in this server, or in what it has just written: the same the next time.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Crashed { .. } | Self::Damaged { .. })
+    }
+
     pub(crate) fn io(
         doing: &'static str,
         path: impl Into<PathBuf>,

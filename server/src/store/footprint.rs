@@ -1,9 +1,10 @@
 //! What ingest takes of memory, and how it is held to its share: `--ingest-memory`.
 //!
-//! Half of it is for logs that are not sealed yet: the live one and those that wait, each of which is
-//! sealed when it has its part; sealing takes another part for a while. A quarter is for the
-//! dictionaries of streams, an eighth for batches that wait for the disk. Sizes are worked out from
-//! the number of entries, with what tables and their indexes take for each.
+//! All of it is divided once, here: half is for logs (the live one, those that wait, and what sealing one takes),
+//! a quarter for merging and summing up, an eighth for the dictionaries of streams, an eighth for batches that
+//! are read or wait for the disk. Sizes are worked out from the number of entries, with what tables and their
+//! indexes take for each. What is not in it, because it does not grow with load: the program itself, names of
+//! frames and watermarks (tenant-wide, for as long as data are kept), the index, and queries with their caches.
 
 use stoker_wire::{BatchBody, Dictionary};
 
@@ -13,6 +14,10 @@ use super::api::StoreConfig;
 const BYTES_PER_ROW: usize = 48;
 /// A sample that is told by itself, likewise.
 const BYTES_PER_DETAIL: usize = 48;
+/// A node with its indexes.
+const BYTES_PER_NODE: usize = 48;
+/// A frame with its indexes.
+const BYTES_PER_FRAME: usize = 192;
 /// A string, its own bytes apart.
 pub const BYTES_PER_STRING: usize = 80;
 /// What a host says with each batch, control groups and reasons apart.
@@ -23,7 +28,7 @@ const BYTES_PER_FACT: usize = 128;
 /// About how much memory a dictionary takes: columns and their indexes, names apart.
 pub fn dictionary_bytes(dictionary: &Dictionary) -> usize {
     let Dictionary { nodes, frames, labels, .. } = dictionary;
-    nodes.len() * 48 + frames.len() * 192 + labels.len() * 512
+    nodes.len() * BYTES_PER_NODE + frames.len() * BYTES_PER_FRAME + labels.len() * 512
 }
 
 /// About how much a batch takes while its log is not sealed, its dictionary apart.
@@ -35,20 +40,51 @@ pub fn batch_bytes(body: &BatchBody) -> usize {
         + facts * BYTES_PER_FACT
 }
 
+/// A row while segments are merged: as it was read, and as it is sorted and written.
+const BYTES_PER_MERGED_ROW: u64 = 80;
+/// A node likewise, beyond what the merged dictionary takes: its old and its new number, the order in which
+/// it is written, and the segment's own table, first of what is merged and then of what is read back.
+const BYTES_PER_MERGED_NODE: u64 = 64;
+/// The same for a frame, which is also encoded, with its names.
+const BYTES_PER_MERGED_FRAME: u64 = 512;
+
+/// About what sealing a log takes, in parts of the log: rows in order, and names as they are written.
+const SEALING: u64 = 2;
+
+/// What merging takes when it holds so many rows over a dictionary.
+pub fn merge_bytes(rows: u64, dictionary: &Dictionary) -> u64 {
+    let Dictionary { nodes, frames, .. } = dictionary;
+    rows * BYTES_PER_MERGED_ROW
+        + nodes.len() as u64 * BYTES_PER_MERGED_NODE
+        + frames.len() as u64 * BYTES_PER_MERGED_FRAME
+        + dictionary_bytes(dictionary) as u64
+}
+
+/// What merging takes more for a segment of which every stack is new.
+pub fn merge_bytes_more(rows: u64, nodes: u64) -> u64 {
+    rows * BYTES_PER_MERGED_ROW + nodes * (BYTES_PER_MERGED_NODE + BYTES_PER_NODE as u64)
+}
+
 impl StoreConfig {
     /// What one log may take before it is sealed.
     #[must_use]
     pub fn log_memory(&self) -> u64 {
-        self.ingest_memory / 2 / (self.max_waiting_logs as u64 + 1)
+        self.ingest_memory / 2 / (self.max_waiting_logs as u64 + 1 + SEALING)
+    }
+
+    /// What merging or summing up segments may take.
+    #[must_use]
+    pub fn merge_memory(&self) -> u64 {
+        self.ingest_memory / 4
     }
 
     /// What the dictionaries of all streams may take together.
     #[must_use]
     pub fn stream_memory(&self) -> u64 {
-        self.ingest_memory / 4
+        self.ingest_memory / 8
     }
 
-    /// What batches may take that wait for the disk.
+    /// What batches may take that are read or wait for the disk.
     #[must_use]
     pub fn queue_memory(&self) -> u32 {
         let eighth = u32::try_from(self.ingest_memory / 8).unwrap_or(u32::MAX);

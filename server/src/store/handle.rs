@@ -235,6 +235,12 @@ impl Store {
         UnixNanos(self.inner.shared.clock.span().1)
     }
 
+    /// Logs that an error in this server keeps from being sealed, and the error of each.
+    #[must_use]
+    pub fn left_logs(&self) -> Vec<String> {
+        self.inner.shared.left()
+    }
+
     /// What the store counts.
     #[must_use]
     pub fn metrics(&self) -> StoreMetrics {

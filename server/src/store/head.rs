@@ -15,6 +15,7 @@ use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowR
 use super::details::{self, DetailsView, WindowDetails};
 use super::footprint::{BYTES_PER_STRING, batch_bytes, dictionary_bytes};
 use super::line::StreamRebase;
+use super::losses::Loss;
 use super::told::{Bounds, Size, Told};
 
 /// The content of one log.
@@ -37,6 +38,8 @@ pub struct Head {
     pub failed: Arc<AtomicBool>,
     /// Whether the log's file is damaged and must be kept for people to look at.
     pub damaged: AtomicBool,
+    /// Whether the log's file has batches that were stored elsewhere.
+    pub overlaps: AtomicBool,
 }
 
 /// Where the head's dictionary comes from.
@@ -131,6 +134,7 @@ impl Head {
             encoded_rows: AtomicU64::new(0),
             failed: Arc::default(),
             damaged: AtomicBool::new(false),
+            overlaps: AtomicBool::new(false),
         }
     }
 
@@ -177,6 +181,15 @@ impl Head {
     /// Rows and facts as they are now.
     pub fn rows(&self) -> RwLockReadGuard<'_, HeadRows> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that it holds, as something that is missing.
+    pub fn loss(&self, what: String) -> Loss {
+        let held = self.rows();
+        let windows = || held.windows.iter().map(|held| held.window);
+        let windows = windows().min().zip(windows().max());
+        let rows = held.windows.iter().map(|held| held.rows.len() as u64).sum();
+        Loss { what, windows, rows: Some(rows) }
     }
 
     /// Calls `look` with the dictionary.

@@ -1,13 +1,12 @@
 //! Merging segments in memory: one dictionary, rows of one window together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stoker_dag::{
-    Definition, DefinitionMap, FrameId, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType, SampleRow,
-    UnixNanos,
+    Definition, DefinitionMap, FrameId, FrameIx, LabelIx, LabelSet, NodeIx, SampleRow, UnixNanos,
 };
 use stoker_wire::{Dictionary, limits};
 
@@ -16,6 +15,7 @@ use super::blobs::Blobs;
 use super::cache::Cache;
 use super::details::{DetailedRow, WindowDetails, insert};
 use super::error::StoreError;
+use super::footprint::{merge_bytes, merge_bytes_more};
 use super::head::HeadRows;
 use super::level::Level;
 use super::reduce::{Reduce, hour, summed};
@@ -27,16 +27,15 @@ pub struct Merge {
     /// What all of them refer to.
     pub dictionary: Dictionary,
     definitions: DefinitionMap,
-    rows: Windows,
-    totals: Windows,
+    rows: Vec<WindowRows>,
+    totals: Vec<WindowRows>,
     details: Vec<WindowDetails>,
+    held_rows: u64,
     facts: Vec<WindowFacts>,
     level: Level,
     dropped: BTreeSet<Arc<str>>,
     reduce: Option<Reduce>,
 }
-
-type Windows = BTreeMap<(ProfileType, UnixNanos), Vec<SampleRow>>;
 
 /// Where one dictionary's entries stand in the merged one.
 #[derive(Default)]
@@ -104,7 +103,8 @@ impl Merge {
                     let SampleRow { series, attributes, node, .. } = row;
                     DetailedRow { series, attributes, node, ..*sample }
                 };
-                let samples = held.samples.iter().map(sample).collect();
+                let samples: Vec<_> = held.samples.iter().map(sample).collect();
+                self.held_rows += samples.len() as u64;
                 let (window, profile_type) = (held.window, held.profile_type.clone());
                 insert(&mut self.details, WindowDetails { window, profile_type, samples });
             }
@@ -128,35 +128,31 @@ impl Merge {
         for held in part.windows {
             let is_summed = reduce.is_some() && !held.profile_type.is_gauge();
             let window = if is_summed { hour(held.window) } else { held.window };
-            let rows = self.rows.entry((held.profile_type.clone(), window)).or_default();
-            rows.reserve(held.rows.len());
-            for row in &held.rows {
-                rows.push(remap.row(
-                    row,
-                    part.dictionary,
-                    &mut self.dictionary,
-                    reduce.as_deref_mut(),
-                ));
-            }
+            let row = |row: &SampleRow| {
+                remap.row(row, part.dictionary, &mut self.dictionary, reduce.as_deref_mut())
+            };
+            self.rows.push(of_window(held, window, row));
             count += held.rows.len() as u64;
         }
         for held in part.totals {
-            let rows = self.totals.entry((held.profile_type.clone(), held.window)).or_default();
-            for row in &held.rows {
-                rows.push(remap.row(row, part.dictionary, &mut self.dictionary, None));
-            }
+            let row = |row: &SampleRow| remap.row(row, part.dictionary, &mut self.dictionary, None);
+            self.totals.push(of_window(held, held.window, row));
+            self.held_rows += held.rows.len() as u64;
         }
+        self.held_rows += count;
         count
+    }
+
+    /// Whether all that it takes by the time it is written stays within `memory` bytes if a segment is
+    /// added of which every stack is new.
+    pub fn has_room_for(&self, segment: &Segment, memory: u64) -> bool {
+        let held = merge_bytes(self.held_rows, &self.dictionary);
+        held + merge_bytes_more(segment.footer.weight(), segment.nodes()) <= memory
     }
 
     /// What is to be written: rows, and what frames mean as far as `names` or the segments know.
     /// Nothing where one dictionary cannot hold it.
     pub fn finish(mut self, names: &Names) -> Option<Merged> {
-        let listed = |windows: Windows| -> Vec<WindowRows> {
-            let windows = windows.into_iter();
-            let of = |((profile_type, window), rows)| WindowRows { window, profile_type, rows };
-            windows.map(of).collect()
-        };
         let facts = match self.level {
             Level::Raw => {
                 self.facts.sort_by_key(|facts| facts.window);
@@ -165,7 +161,7 @@ impl Merge {
             Level::Hourly | Level::Functions => summed(self.facts),
         };
         self.dropped.extend(self.reduce.into_iter().flat_map(|reduce| reduce.dropped));
-        let (windows, totals) = (listed(self.rows), listed(self.totals));
+        let (windows, totals) = (in_order(self.rows), in_order(self.totals));
         let rows =
             HeadRows { windows, details: self.details, facts, watermarks: FxHashMap::default() };
         let frames = (0..).map(FrameIx).zip(self.dictionary.frames.iter());
@@ -180,6 +176,22 @@ impl Merge {
         let merged = Merged { dictionary, definitions, rows, totals, level, dropped };
         merged.is_within_limits().then_some(merged)
     }
+}
+
+/// The rows of a window as `row` makes them. Each part of a window stays as it came: putting them together would
+/// take room to grow.
+fn of_window(
+    held: &WindowRows,
+    window: UnixNanos,
+    mut row: impl FnMut(&SampleRow) -> SampleRow,
+) -> WindowRows {
+    let rows = held.rows.iter().map(&mut row).collect();
+    WindowRows { window, profile_type: held.profile_type.clone(), rows }
+}
+
+fn in_order(mut windows: Vec<WindowRows>) -> Vec<WindowRows> {
+    windows.sort_by(|a, b| (&a.profile_type, a.window).cmp(&(&b.profile_type, b.window)));
+    windows
 }
 
 /// What [`Merge::finish`] gives.

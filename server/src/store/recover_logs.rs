@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustc_hash::FxHashMap;
 use stoker_dag::UnixNanos;
@@ -81,6 +82,8 @@ fn recover_log(
         }
         Err(error) => return Err(error),
     };
+    let overlaps = replayed.duplicates > 0 && !was_skipped;
+    replayed.head.overlaps.store(overlaps, Ordering::Release);
     if let Some(damage) = &replayed.damage {
         report(path, damage);
         if damage.in_the_middle {

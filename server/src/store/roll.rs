@@ -43,17 +43,17 @@ pub fn roll(
     if shared.folder.free().is_some_and(|disk| disk.free < bytes) {
         return Ok(false);
     }
-    let first = |segments: &[Arc<Segment>]| {
+    let first = |segments: &mut Vec<Arc<Segment>>| {
         let summed = guarded("sum up segments", || sum_up(shared, tenant, segments, to));
         if summed.is_err() {
             tenant.retirement.leave(segments.iter().map(|segment| segment.id()));
         }
         summed.and_then(|summed| summed)
     };
-    let mut summed = first(&segments)?;
+    let mut summed = first(&mut segments)?;
     if summed.is_none() && segments.len() > 1 {
         segments.truncate(1);
-        summed = first(&segments)?;
+        summed = first(&mut segments)?;
     }
     let Some((summed, lost)) = summed else {
         tracing::error!(
@@ -85,17 +85,22 @@ pub fn roll(
 /// Id and name of segments, and what of them cannot be read.
 type Lost = Vec<(u64, String, Loss)>;
 
-/// What segments come to, and those of them of which something cannot be read. Nothing where one
+/// What segments come to, as many of them as there is memory for, and those of which something cannot be read. Nothing where one
 /// dictionary cannot hold it.
 fn sum_up(
     shared: &Shared,
     tenant: &Tenant,
-    segments: &[Arc<Segment>],
+    segments: &mut Vec<Arc<Segment>>,
     to: Level,
 ) -> Result<Option<(Merged, Lost)>, StoreError> {
     let mut merge = Merge::hourly(Reduce::new(&tenant.id, &shared.config.rollup_labels));
-    let mut lost = Vec::new();
-    for segment in segments {
+    let (mut lost, mut added) = (Vec::new(), 0);
+    for segment in segments.iter() {
+        // One is summed up whatever it takes: its time is over.
+        if added > 0 && !merge.has_room_for(segment, shared.config.merge_memory()) {
+            break;
+        }
+        added += 1;
         match merge.add(&*shared.blobs, segment) {
             Ok(()) => {}
             // It is no better later; what is sound of it is kept, and the rest named.
@@ -106,6 +111,7 @@ fn sum_up(
             Err(error) => return Err(error),
         }
     }
+    segments.truncate(added);
     let Some(hourly) = tenant.names.read(|names| merge.finish(names)) else { return Ok(None) };
     let summed = match to {
         Level::Raw | Level::Hourly => hourly,

@@ -2,6 +2,9 @@
 //!
 //! The order is what keeps a crash from losing or doubling a row: the segment is durable before it
 //! is known, and known before its log goes. A log that a valid segment replaces is not replayed.
+//!
+//! What a disk refuses is tried for as long as it takes. An error in this server is the same each time: after
+//! [`MAX_CRASHES`] of them the log is left to the next start, and named, and the others go on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +24,9 @@ use super::tenant::Tenant;
 /// A failed attempt is waited out in steps, so that closing is quick; twice as many each time.
 const MAX_STEPS: u32 = 128;
 
+/// Attempts that may end in an error of this server before the log is left.
+pub const MAX_CRASHES: u32 = 5;
+
 /// A log to be sealed.
 #[derive(Debug)]
 pub struct Seal {
@@ -32,29 +38,59 @@ pub struct Seal {
 
 /// Works until nobody can ask any more. Gives the first failure where a log was given up; it and all
 /// later ones are replayed by the next open. Logs are sealed in their order or not at all: were a
-/// later one sealed, its watermarks would make the earlier one's batches duplicates in the replay.
+/// later one sealed, its watermarks would make the earlier one's batches duplicates in the replay. Only
+/// beside one that was left is it noted that they are none.
 pub fn run(shared: &Shared, seals: &Receiver<Seal>) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     for seal in seals {
-        if outcome.is_err() {
-            continue;
-        }
-        let mut steps = 1;
-        while !shared.abandoned.load(Ordering::Acquire) {
-            let sealed = guarded("seal a log", || seal_log(shared, &seal));
-            let Err(error) = sealed.and_then(|sealed| sealed) else { break };
-            count(&shared.counters.seal_failures, 1);
-            tracing::error!(%error, log = seal.head.log, "a log could not be sealed; it is kept");
-            if shared.is_closed() {
-                outcome = Err(error);
-                break;
-            }
-            wait(shared, steps);
-            steps = (steps * 2).min(MAX_STEPS);
+        if outcome.is_ok() {
+            outcome = seal_or_leave(shared, &seal);
         }
         shared.sealed.notify_waiters();
     }
     outcome
+}
+
+fn seal_or_leave(shared: &Shared, seal: &Seal) -> Result<(), StoreError> {
+    let (mut steps, mut crashes) = (1, 0);
+    while !shared.abandoned.load(Ordering::Acquire) {
+        let sealed = guarded("seal a log", || seal_log(shared, seal));
+        let Err(error) = sealed.and_then(|sealed| sealed) else { return Ok(()) };
+        count(&shared.counters.seal_failures, 1);
+        tracing::error!(%error, log = seal.head.log, "a log could not be sealed; it is kept");
+        if shared.is_closed() {
+            return Err(error);
+        }
+        crashes += u32::from(error.is_ours());
+        if crashes >= MAX_CRASHES && leave(shared, seal, &error) {
+            return Ok(());
+        }
+        wait(shared, steps);
+        steps = (steps * 2).min(MAX_STEPS);
+    }
+    Ok(())
+}
+
+/// Leaves a log to the next start, whose version may seal it, and says so to whoever asks for its rows. Not
+/// where its file may say more than what was acknowledged: then only the order of logs tells what counts.
+fn leave(shared: &Shared, seal: &Seal, error: &StoreError) -> bool {
+    let Seal { tenant, head } = seal;
+    if head.failed.load(Ordering::Acquire) || head.overlaps.load(Ordering::Acquire) {
+        return false;
+    }
+    // Before any later log is sealed: its watermarks must not make this one's batches duplicates.
+    if let Err(error) = shared.folder.note_skipped(&tenant.id, head.log) {
+        tracing::error!(%error, "a log that cannot be sealed cannot be left either");
+        return false;
+    }
+    let file = format!("{:016x}.log", head.log);
+    let loss =
+        head.loss(format!("{file} could not be sealed and waits for the next start: {error}"));
+    tracing::error!(tenant = %tenant.id, log = file, %loss, "left; its rows are missing from answers");
+    shared.leave(loss.what.clone());
+    tenant.losses.add(&file, loss);
+    tenant.sealed(head.log, None);
+    true
 }
 
 fn wait(shared: &Shared, steps: u32) {

@@ -56,6 +56,7 @@ pub struct Shared {
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     /// Names from elsewhere, once somebody has some.
     pub late_names: OnceLock<Arc<dyn LateNames>>,
+    left: Mutex<Vec<String>>,
     catalogue: Mutex<Option<Arc<dyn Catalogue>>>,
     lock: Mutex<Option<FolderLock>>,
 }
@@ -137,10 +138,21 @@ impl Shared {
             abandoned: AtomicBool::new(false),
             tenants: RwLock::default(),
             late_names: OnceLock::new(),
+            left: Mutex::default(),
             catalogue: Mutex::new(catalogue),
             lock: Mutex::new(lock),
             config,
         }
+    }
+
+    /// A log could not be sealed and is left to the next start.
+    pub fn leave(&self, what: String) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    /// Logs that were left, and why.
+    pub fn left(&self) -> Vec<String> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every tenant.
@@ -249,6 +261,7 @@ impl Shared {
             disk_free_bytes: self.folder.free().map_or(0, |disk| disk.free),
             batches_quarantined: read(&counters.batches_quarantined),
             attributes_dropped: read(&counters.attributes_dropped),
+            logs_left: self.left().len() as u64,
             is_read_only: u64::from(self.folder.is_read_only()),
             ..StoreMetrics::default()
         };

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stoker_server::store::{Appended, Disk, DiskFile, RealDisk, Store, StoreError, TenantId};
+use stoker_server::store::{
+    Appended, Disk, DiskFile, RealDisk, Store, StoreError, TenantId, TimeRange,
+};
 use stoker_wire::BatchBody;
 
 use crate::files::{config, crash_copy, folder, open};
@@ -39,6 +41,8 @@ struct FlakyDisk {
     sync: Fault,
     rename: Fault,
     create: Fault,
+    /// Panics where a segment is to be written: an error in what writes it.
+    segment: Fault,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,8 @@ impl Disk for FlakyDisk {
         if self.create.strikes() {
             return Err(full());
         }
+        let is_segment = path.components().any(|part| part.as_os_str() == "segments");
+        assert!(!(is_segment && self.segment.strikes()), "a segment that cannot be written");
         Ok(Box::new(FlakyFile(RealDisk.create_new(path)?, self.clone())))
     }
 
@@ -183,4 +189,61 @@ async fn a_segment_that_cannot_be_published_stays_in_its_log() {
     assert_eq!(Content::of(&store), model);
     agent.rebase = Default::default();
     assert_eq!(agent.append(&store, &body).await.unwrap(), Appended::Duplicate);
+}
+
+/// Waits until it is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("it never comes");
+}
+
+#[tokio::test]
+async fn a_log_that_crashes_the_sealer_is_left_and_named_and_the_others_go_on() {
+    let dir = folder();
+    let disk = FlakyDisk::default();
+    let mut settings = config(dir.path());
+    settings.seal_rows = 1;
+    settings.retry_after = std::time::Duration::from_millis(1);
+    let store = Store::open_on(settings.clone(), Arc::new(disk.clone())).unwrap();
+    let (mut agent, mut model) = (Agent::new(1), Content::default());
+    // All attempts at the first log, and none at the next ones.
+    disk.segment.set(0, 5);
+    let first = agent.batch(0, &some_rows(1));
+    agent.send(&store, &mut model, first).await;
+    let left = std::mem::take(&mut model);
+    for window in 1..4u8 {
+        let body = agent.batch(window.into(), &some_rows(window));
+        agent.send(&store, &mut model, body).await;
+    }
+    until(|| store.metrics().logs_left == 1 && store.metrics().segments_sealed >= 2).await;
+    assert_eq!(store.metrics().seal_failures, 5);
+    assert_eq!(Content::of(&store), model, "what is left is not answered");
+    let losses = store.losses(&TenantId::default_tenant(), TimeRange::ALL);
+    assert!(losses[0].what.contains("could not be sealed") && losses.len() == 1, "{losses:?}");
+    assert!(store.left_logs()[0].contains("a segment that cannot be written"));
+    store.flush_and_close().await.unwrap();
+    drop(store);
+    // The next start still cannot; the one after it can, and nothing was lost, nor counts twice.
+    disk.segment.set(0, 5);
+    let store = Store::open_on(settings.clone(), Arc::new(disk)).unwrap();
+    until(|| store.metrics().logs_left == 1).await;
+    assert_eq!(Content::of(&store), model);
+    store.flush_and_close().await.unwrap();
+    drop(store);
+    let mut all = left;
+    all.rows.extend(model.rows);
+    let store = Store::open(settings).unwrap();
+    let of_rows = |store: &Store| Content::of(store).rows;
+    assert_eq!(of_rows(&store), all.rows);
+    until(|| store.metrics().logs_waiting == 0).await;
+    assert_eq!(store.metrics().logs_left, 0);
+    assert!(store.losses(&TenantId::default_tenant(), TimeRange::ALL).is_empty());
+    store.flush_and_close().await.unwrap();
+    drop(store);
+    assert_eq!(of_rows(&open(dir.path())), all.rows);
 }

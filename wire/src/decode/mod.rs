@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use stoker_dag::{
-    BuildId, BuildIdKind, Definition, DefinitionSource, FrameIx, LabelIx, LabelSet, Location,
-    Module, NodeIx,
+    BuildId, BuildIdKind, Definition, DefinitionSource, Frame, FrameIx, LabelIx, LabelSet,
+    Location, Module,
 };
 
 use crate::body::{BatchBody, Dictionary};
@@ -57,6 +57,14 @@ impl WireError {
     }
 }
 
+/// A node of a stream: two columns, its depth, and where it stands in the log; columns that grow by
+/// doubling.
+const BYTES_PER_NODE: usize = 24;
+/// A frame of a stream, likewise: the frame, its id, and where it stands in the log.
+const BYTES_PER_FRAME: usize = 128;
+
+const _: () = assert!(BYTES_PER_FRAME >= size_of::<Frame>() * 3 / 2 + 16 + 4);
+
 /// One side of a stream: what the other side has told so far.
 #[derive(Debug)]
 pub struct Decoder {
@@ -64,10 +72,11 @@ pub struct Decoder {
     strings: Vec<Arc<str>>,
     string_bytes: usize,
     builds: Vec<BuildId>,
-    /// Where the peer's dense ids stand in the dictionary: a peer may define one thing twice.
-    frames: Vec<FrameIx>,
-    nodes: Vec<NodeIx>,
+    /// Of every node, the root first.
     depths: Vec<u16>,
+    /// Where the peer's dense ids stand in the dictionary: a peer may define one set twice. Frames and
+    /// nodes it has there as often as they were told, in their order: whoever stores them looks them up
+    /// anyway, and a table without look-ups costs a stream a third.
     labels: Vec<LabelIx>,
 }
 
@@ -78,8 +87,6 @@ impl Default for Decoder {
             strings: vec!["".into()],
             string_bytes: 0,
             builds: Vec::new(),
-            frames: Vec::new(),
-            nodes: vec![NodeIx::ROOT],
             depths: vec![0],
             labels: vec![LabelIx::default()],
         }
@@ -98,8 +105,8 @@ impl Decoder {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let Dictionary { nodes, frames, labels, .. } = &self.dictionary;
-        nodes.len() * 64
-            + frames.len() * 208
+        nodes.len() * BYTES_PER_NODE
+            + frames.len() * BYTES_PER_FRAME
             + labels.len() * 560
             + self.string_bytes
             + self.strings.len() * 48
@@ -210,7 +217,7 @@ impl Decoder {
         };
         let columns = from.function.iter().zip(&from.file).zip(&from.line);
         let locations: Result<Vec<Location>, WireError> = columns.map(location).collect();
-        let frame = *lookup(&self.frames, "frame", from.frame)?;
+        let frame = self.known_frame(from.frame)?;
         Ok((frame, Definition { source, locations: locations?.into() }))
     }
 }
@@ -219,6 +226,10 @@ fn build_id_kind(code: u32) -> Result<BuildIdKind, WireError> {
     let all = [BuildIdKind::Gnu, BuildIdKind::Go, BuildIdKind::Content];
     let found = all.into_iter().find(|kind| crate::encode::kind_code(*kind) == code);
     found.ok_or(WireError::Malformed("unknown kind of build id"))
+}
+
+fn known(dictionary: &'static str, id: u32, count: usize) -> Result<u32, WireError> {
+    if (id as usize) < count { Ok(id) } else { Err(WireError::UnknownId { dictionary, id }) }
 }
 
 fn lookup<'a, T>(table: &'a [T], dictionary: &'static str, id: u32) -> Result<&'a T, WireError> {

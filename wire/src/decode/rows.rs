@@ -1,8 +1,8 @@
 //! Rows, and the window that they lie in.
 
-use stoker_dag::{ProfileType, SampleRow, UnixNanos};
+use stoker_dag::{NodeIx, ProfileType, SampleRow, UnixNanos};
 
-use super::{Decoder, WireError, lookup, within};
+use super::{Decoder, WireError, known, lookup, within};
 use crate::body::RowGroup;
 use crate::limits;
 use crate::proto;
@@ -26,14 +26,14 @@ impl Decoder {
         for run in 0..from.run_length.len() {
             let series = *lookup(&self.labels, "label set", from.run_series[run])?;
             let attributes = *lookup(&self.labels, "label set", from.run_attributes[run])?;
-            let mut node = 0u32;
+            let (mut node, nodes) = (0u32, self.depths.len());
             for _ in 0..from.run_length[run] {
                 let at = rows.len();
                 node = node
                     .checked_add(from.node_delta[at])
                     .ok_or(WireError::Malformed("a node beyond 32 bits"))?;
                 let (value, count) = value_and_count(from, at)?;
-                let node = *lookup(&self.nodes, "node", node)?;
+                let node = NodeIx(known("node", node, nodes)?);
                 rows.push(SampleRow { series, attributes, node, value, count });
             }
         }

@@ -1,15 +1,16 @@
 //! Frames and nodes: what a peer defines of stacks.
 
-use stoker_dag::{Frame, FrameIx, KernelImage, SpecialFrame};
+use stoker_dag::{Frame, FrameIx, KernelImage, NodeIx, SpecialFrame};
 
-use super::{Decoder, WireError, lookup, within};
+use super::{Decoder, WireError, known, lookup, within};
 use crate::limits;
 use crate::proto;
 
 impl Decoder {
     pub(super) fn take_frames(&mut self, columns: &proto::Frames) -> Result<(), WireError> {
         let count = columns.kind.len();
-        within("frames of a stream", self.frames.len() + count, limits::MAX_STREAM_FRAMES)?;
+        let frames = self.dictionary.frames.len();
+        within("frames of a stream", frames + count, limits::MAX_STREAM_FRAMES)?;
         if columns.image.len() != count || columns.offset_delta.len() != count {
             return Err(WireError::Malformed("the columns of frames differ in length"));
         }
@@ -22,7 +23,7 @@ impl Decoder {
             let names = &mut || modules.next().copied();
             let functions = &mut || functions.next().copied();
             let frame = self.frame(kind, image, offset.cast_unsigned(), names, functions)?;
-            self.frames.push(self.dictionary.frames.intern(&frame));
+            self.dictionary.frames.append(frame);
         }
         Ok(())
     }
@@ -62,7 +63,7 @@ impl Decoder {
 
     pub(super) fn take_nodes(&mut self, columns: &proto::Nodes) -> Result<(), WireError> {
         let count = columns.parent_back.len();
-        within("nodes of a stream", self.nodes.len() + count, limits::MAX_STREAM_NODES)?;
+        within("nodes of a stream", self.depths.len() + count, limits::MAX_STREAM_NODES)?;
         if columns.frame_delta.len() != count {
             return Err(WireError::Malformed("the columns of nodes differ in length"));
         }
@@ -72,24 +73,28 @@ impl Decoder {
             frame = frame.wrapping_add(i64::from(delta));
             let frame =
                 u32::try_from(frame).map_err(|_| WireError::Malformed("a frame below 0"))?;
-            let frame = *lookup(&self.frames, "frame", frame)?;
-            self.push_node(parent, frame)?;
+            self.push_node(parent, self.known_frame(frame)?)?;
         }
         Ok(())
     }
 
-    fn parent(&self, back: u32) -> Result<usize, WireError> {
-        match self.nodes.len().checked_sub(back as usize) {
-            Some(parent) if back > 0 => Ok(parent),
+    pub(super) fn known_frame(&self, id: u32) -> Result<FrameIx, WireError> {
+        known("frame", id, self.dictionary.frames.len()).map(FrameIx)
+    }
+
+    fn parent(&self, back: u32) -> Result<NodeIx, WireError> {
+        let next = u32::try_from(self.depths.len()).unwrap_or(u32::MAX);
+        match next.checked_sub(back) {
+            Some(parent) if back > 0 => Ok(NodeIx(parent)),
             _ => Err(WireError::Malformed("a node's parent does not stand before it")),
         }
     }
 
-    fn push_node(&mut self, parent: usize, frame: FrameIx) -> Result<(), WireError> {
-        let depth = self.depths[parent].saturating_add(1);
+    fn push_node(&mut self, parent: NodeIx, frame: FrameIx) -> Result<(), WireError> {
+        let depth = self.depths[parent.at()].saturating_add(1);
         let limit = limits::MAX_STACK_DEPTH;
         within("frames of a stack", depth.into(), limit.into())?;
-        self.nodes.push(self.dictionary.nodes.child(self.nodes[parent], frame));
+        self.dictionary.nodes.append(parent, frame);
         self.depths.push(depth);
         Ok(())
     }

@@ -97,6 +97,13 @@ impl Segment {
         Level::from_code(self.footer.level).unwrap_or_default()
     }
 
+    /// How many nodes its stacks have; of version 1, where that is not said, none.
+    pub fn nodes(&self) -> u64 {
+        let stacks =
+            self.footer.blocks.iter().filter(|entry| entry.kind == BlockKind::Stacks.code());
+        stacks.map(|entry| entry.rows).sum()
+    }
+
     /// What it teaches of names, and the builds of its frames. Reads no stack and no row.
     ///
     /// # Errors
