@@ -1,7 +1,8 @@
-//! What benchmarks share: a made-up fleet, plots, and the committed history.
+//! What benchmarks share: a made-up fleet, plots, a process's CPU time, and the committed history.
 
 #![forbid(unsafe_code)]
 
+pub mod cpu;
 pub mod generator;
 pub mod history;
 pub mod plot;

@@ -41,4 +41,4 @@ pub use origin::Origin;
 pub use profile::Profile;
 pub use prune::{OTHER, prune, prune_around};
 pub use sample::{ProfileType, ProfileTypeError, SampleRow, UnixNanos, WINDOW_NS, WINDOW_SECONDS};
-pub use tables::{FrameIx, FrameTable, NodeIx, NodeTable, OrderError};
+pub use tables::{FrameIx, FrameTable, NodeIx, NodeTable, OrderError, reserve_quarter};

@@ -60,6 +60,14 @@ fn next_index(len: usize) -> u32 {
     u32::try_from(len).expect("a table holds fewer than 2^32 entries: its memory bound comes first")
 }
 
+/// Makes room for `more` entries, and for a quarter of those that there are, so that many small steps cost no
+/// more copies than a few large ones.
+pub fn reserve_quarter<T>(column: &mut Vec<T>, more: usize) {
+    if column.capacity() - column.len() < more {
+        column.reserve_exact(more.max(column.len() / 4));
+    }
+}
+
 /// Distinct frames, each with its id.
 #[derive(Debug, Clone, Default)]
 pub struct FrameTable {
@@ -97,6 +105,13 @@ impl FrameTable {
             self.frames.push(frame);
         }
         ix
+    }
+
+    /// Makes room to append `more` frames, and for a quarter more than there are: half of what doubling
+    /// takes.
+    pub fn reserve_appended(&mut self, more: usize) {
+        reserve_quarter(&mut self.frames, more);
+        reserve_quarter(&mut self.ids, more);
     }
 
     /// Adds a frame without looking whether it is there: no look-up by id finds it, and it is told apart
@@ -139,6 +154,12 @@ impl FrameTable {
     /// Frames with their ids, in order of index.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (FrameId, &Frame)> {
         self.ids.iter().copied().zip(&self.frames)
+    }
+
+    /// The frames from `first` on. What stands before it costs nothing.
+    #[must_use]
+    pub fn frames_from(&self, first: FrameIx) -> &[Frame] {
+        self.frames.get(first.at()..).unwrap_or_default()
     }
 
     /// How many frames there are.
@@ -216,6 +237,12 @@ impl NodeTable {
         Ok(())
     }
 
+    /// Makes room to append `more` nodes, and for a quarter more than there are: half of what doubling takes.
+    pub fn reserve_appended(&mut self, more: usize) {
+        reserve_quarter(&mut self.parents, more);
+        reserve_quarter(&mut self.frames, more);
+    }
+
     /// Adds a node without looking whether it is there: [`Self::child`] does not find it, and it is told
     /// apart from an equal one. For tables that are only read by index, which so cost eight bytes a node.
     pub fn append(&mut self, parent: NodeIx, frame: FrameIx) -> NodeIx {
@@ -284,8 +311,20 @@ impl NodeTable {
 
     /// Every node but the root as (node, parent, frame), parents before children.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeIx, NodeIx, FrameIx)> {
-        let columns = self.parents.iter().zip(&self.frames).enumerate().skip(1);
-        columns.map(|(at, (&parent, &frame))| (NodeIx(next_index(at)), parent, frame))
+        self.iter_from(NodeIx(1))
+    }
+
+    /// As [`Self::iter`] from `first` on, which is not the root. What stands before it costs nothing.
+    pub fn iter_from(
+        &self,
+        first: NodeIx,
+    ) -> impl DoubleEndedIterator<Item = (NodeIx, NodeIx, FrameIx)> {
+        let parents = self.parents.get(first.at()..).unwrap_or_default();
+        let frames = self.frames.get(first.at()..).unwrap_or_default();
+        let columns = parents.iter().zip(frames).enumerate();
+        columns.map(move |(at, (&parent, &frame))| {
+            (NodeIx(next_index(first.at() + at)), parent, frame)
+        })
     }
 
     /// How many nodes there are, the root included.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use stoker_dag::{
     BuildId, BuildIdKind, Definition, DefinitionMap, Frame, FrameIx, KernelImage, LabelIx,
-    LabelSet, Module, NodeIx, SampleRow,
+    LabelSet, Module, NodeIx, SampleRow, reserve_quarter,
 };
 
 use crate::body::{BatchBody, BrokenStacks, Dictionary, FileNames, HostFacts, RowGroup};
@@ -295,14 +295,17 @@ impl Pending<'_> {
     }
 
     fn write_frames(&mut self, first: usize) {
-        let news: Vec<Frame> =
-            self.encoder.dictionary.frames.iter().skip(first).map(|(_, f)| f.clone()).collect();
+        let first = FrameIx(u32::try_from(first).expect("fewer than 2^32 frames"));
+        let news = self.encoder.dictionary.frames.frames_from(first).to_vec();
+        if news.is_empty() {
+            return;
+        }
         let mut columns = proto::Frames::default();
         let mut offset = Running::default();
         for frame in &news {
             self.write_frame(&mut columns, &mut offset, frame);
         }
-        self.batch.frames = (!news.is_empty()).then_some(columns);
+        self.batch.frames = Some(columns);
     }
 
     fn write_frame(&mut self, columns: &mut proto::Frames, running: &mut Running, frame: &Frame) {
@@ -330,7 +333,8 @@ impl Pending<'_> {
     fn write_nodes(&mut self, first: usize) {
         let mut columns = proto::Nodes::default();
         let mut running = Running::default();
-        for (node, parent, frame) in self.encoder.dictionary.nodes.iter().skip(first - 1) {
+        let first = NodeIx(u32::try_from(first).expect("fewer than 2^32 nodes"));
+        for (node, parent, frame) in self.encoder.dictionary.nodes.iter_from(first) {
             columns.parent_back.push(node.0 - parent.0);
             let delta = running.delta(i64::from(frame.0));
             columns.frame_delta.push(i32::try_from(delta).expect("fewer than 2^31 frames"));
@@ -381,6 +385,7 @@ impl Pending<'_> {
 
 fn slot(slots: &mut Vec<u32>, at: usize) -> &mut u32 {
     if slots.len() <= at {
+        reserve_quarter(slots, at + 1 - slots.len());
         slots.resize(at + 1, NOWHERE);
     }
     &mut slots[at]

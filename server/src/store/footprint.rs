@@ -1,8 +1,8 @@
 //! What ingest takes of memory, and how it is held to its share: `--ingest-memory`.
 //!
-//! All of it is divided once, here: half is for logs (the live one, those that wait, and what sealing one takes),
-//! a quarter for merging and summing up, an eighth for the dictionaries of streams, an eighth for batches that
-//! are read or wait for the disk. Sizes are worked out from the number of entries, with what tables and their
+//! All of it is divided once, here, by sixteenths: seven for logs (the live one, those that wait, and what sealing
+//! one takes), four for merging and summing up, three for the dictionaries of streams, two for batches that are
+//! read or wait for the disk. Sizes are worked out from the number of entries, with what tables and their
 //! indexes take for each. What is not in it, because it does not grow with load: the program itself, names of
 //! frames and watermarks (tenant-wide, for as long as data are kept), the index, and queries with their caches.
 
@@ -69,7 +69,7 @@ impl StoreConfig {
     /// What one log may take before it is sealed.
     #[must_use]
     pub fn log_memory(&self) -> u64 {
-        self.ingest_memory / 2 / (self.max_waiting_logs as u64 + 1 + SEALING)
+        self.ingest_memory / 16 * 7 / (self.max_waiting_logs as u64 + 1 + SEALING)
     }
 
     /// What merging or summing up segments may take.
@@ -81,7 +81,7 @@ impl StoreConfig {
     /// What the dictionaries of all streams may take together.
     #[must_use]
     pub fn stream_memory(&self) -> u64 {
-        self.ingest_memory / 8
+        self.ingest_memory / 16 * 3
     }
 
     /// What batches may take that are read or wait for the disk.

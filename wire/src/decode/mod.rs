@@ -57,13 +57,13 @@ impl WireError {
     }
 }
 
-/// A node of a stream: two columns, its depth, and where it stands in the log; columns that grow by
-/// doubling.
-const BYTES_PER_NODE: usize = 24;
+/// A node of a stream: two columns, its depth, and where it stands in the log; columns that grow by a
+/// quarter.
+const BYTES_PER_NODE: usize = 18;
 /// A frame of a stream, likewise: the frame, its id, and where it stands in the log.
-const BYTES_PER_FRAME: usize = 128;
+const BYTES_PER_FRAME: usize = 100;
 
-const _: () = assert!(BYTES_PER_FRAME >= size_of::<Frame>() * 3 / 2 + 16 + 4);
+const _: () = assert!(BYTES_PER_FRAME >= (size_of::<Frame>() + 16 + 4) * 5 / 4);
 
 /// One side of a stream: what the other side has told so far.
 #[derive(Debug)]

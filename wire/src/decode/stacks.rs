@@ -1,6 +1,6 @@
 //! Frames and nodes: what a peer defines of stacks.
 
-use stoker_dag::{Frame, FrameIx, KernelImage, NodeIx, SpecialFrame};
+use stoker_dag::{Frame, FrameIx, KernelImage, NodeIx, SpecialFrame, reserve_quarter};
 
 use super::{Decoder, WireError, known, lookup, within};
 use crate::limits;
@@ -14,6 +14,7 @@ impl Decoder {
         if columns.image.len() != count || columns.offset_delta.len() != count {
             return Err(WireError::Malformed("the columns of frames differ in length"));
         }
+        self.dictionary.frames.reserve_appended(count);
         let (mut modules, mut functions) = (columns.module.iter(), columns.function.iter());
         let mut offset = 0i64;
         for ((&kind, &image), &delta) in
@@ -67,6 +68,8 @@ impl Decoder {
         if columns.frame_delta.len() != count {
             return Err(WireError::Malformed("the columns of nodes differ in length"));
         }
+        self.dictionary.nodes.reserve_appended(count);
+        reserve_quarter(&mut self.depths, count);
         let mut frame = 0i64;
         for (&back, &delta) in columns.parent_back.iter().zip(&columns.frame_delta) {
             let parent = self.parent(back)?;

@@ -15,7 +15,6 @@
 #![expect(clippy::print_stdout, reason = "the result is for the person who asked")]
 
 mod cold;
-mod cpu;
 mod load;
 
 use std::path::Path;
@@ -24,11 +23,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use stoker_benches::cpu::Spent;
 use stoker_benches::generator::Shape;
 use stoker_benches::history::Row;
 use stoker_tests::{Running, Server, binary, get, wait_for};
 
-use cpu::Spent;
 use load::{Load, Made, Sent};
 
 struct Args {

@@ -7,10 +7,14 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 /// Seconds by thread name.
+#[derive(Debug, Clone)]
 pub struct Spent(BTreeMap<String, f64>);
 
 impl Spent {
     /// What the threads of a process have spent so far. Those that have ended are left out.
+    ///
+    /// # Errors
+    /// When there is no such process, or the kernel keeps no such times.
     pub fn of(pid: u32) -> Result<Self> {
         let mut spent = BTreeMap::new();
         for task in fs::read_dir(format!("/proc/{pid}/task")).context("the server is gone")? {
@@ -29,6 +33,7 @@ impl Spent {
     }
 
     /// What was spent since then.
+    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let earlier = |name: &str| before.0.get(name).copied().unwrap_or(0.0);
         let since = self.0.iter().map(|(name, now)| (name.clone(), (now - earlier(name)).max(0.0)));
@@ -36,11 +41,13 @@ impl Spent {
     }
 
     /// Of all threads.
+    #[must_use]
     pub fn total(&self) -> f64 {
         self.0.values().sum::<f64>().max(1e-9)
     }
 
     /// For people: seconds divided by `parts`, the largest first.
+    #[must_use]
     pub fn per(&self, parts: f64) -> String {
         let mut all: Vec<(&String, f64)> = self.0.iter().map(|(n, s)| (n, s / parts)).collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -11,33 +11,20 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the result is for the person who asked")]
 
+mod load;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use stoker_benches::generator::{Fleet, Shape};
+use stoker_benches::cpu::Spent;
 use stoker_benches::plot::{Line, Plot, svg};
 use stoker_tests::{Running, Server, binary, get, wait_for};
-use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
-use stoker_wire::proto::{Batch, Hello, PushRequest, push_request, push_response};
-use stoker_wire::{BatchBody, Encoder, Rebase, limits};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-/// Agents; each sends for this many hosts, one after the other.
-const AGENTS: u64 = 16;
-const HOSTS_EACH: u64 = 8;
-/// Windows that are made once and sent again and again, with other sequences and times.
-const WINDOWS: u64 = 12;
-/// Rows per second of the whole load, of all agents.
-const OFFERED: u64 = 2_000_000;
-/// Batches under way on one stream.
-const IN_FLIGHT: u64 = 16;
-/// Batches after which a stream begins again.
-const STREAM_BATCHES: u64 = 400;
+use load::{AGENTS, Counts, bodies, stream};
 
 /// What a server takes beside `--ingest-memory`: the program and its threads, the index, and the names of
 /// this fleet's frames. Queries, of which there are none here, have bounds of their own.
@@ -47,16 +34,6 @@ struct Args {
     seconds: u64,
     memory: String,
     svg: Option<PathBuf>,
-}
-
-#[derive(Default)]
-struct Counts {
-    rows: AtomicU64,
-    busy: AtomicU64,
-    streams: AtomicU64,
-    broken: AtomicU64,
-    full_load: AtomicBool,
-    enough: AtomicBool,
 }
 
 impl Args {
@@ -134,104 +111,6 @@ fn start(server: &Server, memory: &str) -> Running {
     running
 }
 
-/// One agent's dictionary, and batches over it.
-struct Made {
-    dictionary: stoker_wire::Dictionary,
-    bodies: Vec<BatchBody>,
-}
-
-fn bodies(agent: u64) -> Made {
-    let mut fleet = Fleet::new(Shape { samples: 400, ..Shape::FLEET }, agent);
-    let hosts = agent * HOSTS_EACH..(agent + 1) * HOSTS_EACH;
-    let all = hosts.flat_map(|host| (0..WINDOWS).map(move |window| (host, window)));
-    let bodies: Vec<BatchBody> = all.map(|(host, window)| fleet.batch(host, window, 0)).collect();
-    Made { dictionary: fleet.dictionary, bodies }
-}
-
-/// The window that a batch is about: the last half hour in turn.
-fn window(sequence: u64) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_nanos()).unwrap_or(0);
-    (now / 10_000_000_000 - sequence % 180) * 10_000_000_000
-}
-
-/// One stream, until it has sent enough, or is told to wait, or breaks.
-async fn stream(
-    agent: u64,
-    grpc: &str,
-    made: &Made,
-    sequence: &mut u64,
-    counts: &Counts,
-) -> Result<()> {
-    let client = ProfileIngestClient::connect(grpc.to_owned()).await?;
-    let mut client = client.max_encoding_message_size(limits::MAX_BATCH_BYTES);
-    let (out, requests) = mpsc::channel(2);
-    let id = vec![u8::try_from(agent + 1)?; 16];
-    let host_name = format!("agent-{agent}");
-    let hello =
-        Hello { spool_id: id.clone().into(), host_id: id.into(), host_name, ..Hello::default() };
-    out.send(request(push_request::Message::Hello(hello))).await?;
-    let mut answers = client.push(ReceiverStream::new(requests)).await?.into_inner();
-    let welcome = answers.message().await?.and_then(|answer| answer.message);
-    let Some(push_response::Message::Welcome(welcome)) = welcome else {
-        anyhow::bail!("no welcome")
-    };
-    *sequence = welcome.durable_sequence;
-    let (mut encoder, mut rebase) = (Encoder::default(), Rebase::default());
-    let (first, mut sent, start) = (*sequence, *sequence, Instant::now());
-    let mut rows_sent = 0;
-    loop {
-        while sent - *sequence < IN_FLIGHT && sent - first < STREAM_BATCHES {
-            let part = if counts.full_load.load(Ordering::Relaxed) { 1 } else { 10 };
-            let offered = OFFERED / AGENTS / part;
-            let due = Duration::from_secs_f64(rows_sent as f64 / offered as f64);
-            if due > start.elapsed() {
-                if sent > *sequence {
-                    break;
-                }
-                tokio::time::sleep_until((start + due).into()).await;
-            }
-            sent += 1;
-            let body = &made.bodies[usize::try_from(sent)? % made.bodies.len()];
-            rows_sent += body.row_count() as u64;
-            let batch = encode(&mut encoder, &mut rebase, made, body, sent);
-            out.send(request(push_request::Message::Batch(batch))).await?;
-        }
-        if sent == *sequence || counts.enough.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match answers.message().await?.and_then(|answer| answer.message) {
-            Some(push_response::Message::Ack(ack)) => {
-                let body = &made.bodies[usize::try_from(ack.sequence)? % made.bodies.len()];
-                counts.rows.fetch_add(body.row_count() as u64, Ordering::Relaxed);
-                *sequence = ack.sequence;
-            }
-            Some(push_response::Message::Busy(busy)) => {
-                counts.busy.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(busy.retry_after_ms.into())).await;
-                return Ok(());
-            }
-            other => anyhow::bail!("{other:?}"),
-        }
-    }
-}
-
-fn encode(
-    encoder: &mut Encoder,
-    rebase: &mut Rebase,
-    made: &Made,
-    body: &BatchBody,
-    sequence: u64,
-) -> Batch {
-    let mut batch = encoder.encode(&made.dictionary, body, rebase).batch;
-    (batch.sequence, batch.start_unix_ns) = (sequence, window(sequence));
-    batch
-}
-
-fn request(message: push_request::Message) -> PushRequest {
-    PushRequest { message: Some(message) }
-}
-
 /// What was seen at one moment.
 struct Seen {
     seconds: f64,
@@ -241,6 +120,8 @@ struct Seen {
     held_mib: f64,
     rows: u64,
     busy: u64,
+    /// CPU time that the server has spent.
+    cpu_seconds: f64,
 }
 
 fn watch(server: &Server, running: &Running, args: &Args, counts: &Counts) -> Result<Vec<Seen>> {
@@ -265,6 +146,7 @@ fn watch(server: &Server, running: &Running, args: &Args, counts: &Counts) -> Re
             held_mib: held / 1048576.0,
             rows: counts.rows.load(Ordering::Relaxed),
             busy: counts.busy.load(Ordering::Relaxed),
+            cpu_seconds: Spent::of(running.pid())?.total(),
         });
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -303,9 +185,11 @@ fn report(args: &Args, seen: &[Seen], counts: &Counts, running: Running) -> Resu
     let mut phases = Vec::new();
     for (name, part) in [("a tenth of the load", &before), ("all of it", &after)] {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
-        let rate = (last.rows - first.rows) as f64 / (last.seconds - first.seconds).max(1.0);
+        let rows = (last.rows - first.rows) as f64;
+        let rate = rows / (last.seconds - first.seconds).max(1.0);
+        let per_cpu = rows / (last.cpu_seconds - first.cpu_seconds).max(1e-9);
         phases.push(format!(
-            "{name}: {rate:.0} rows/s durable, {} times told to wait, resident at most {:.0} MiB, \
+            "{name}: {rate:.0} rows/s durable, {per_cpu:.0} per second of the server's CPU, {} times told to wait, resident at most {:.0} MiB, \
              {:.0} MiB of that anonymous, logs and streams at most {:.0} MiB",
             last.busy - first.busy,
             peak(part, |s| s.resident_mib),
