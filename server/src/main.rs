@@ -83,7 +83,8 @@ struct Args {
     /// [default: a twentieth of the disk, at most 1GiB]
     #[arg(long, env = "STOKER_MIN_FREE_DISK", value_name = "BYTES")]
     min_free_disk: Option<String>,
-    /// Memory for taking batches: past it agents are told to wait, such as 2GiB [default: 1GiB]
+    /// Memory for taking, sealing and merging batches: past it agents are told to wait, such as 2GiB
+    /// [default: 1GiB]
     #[arg(long, env = "STOKER_INGEST_MEMORY", value_name = "BYTES")]
     ingest_memory: Option<String>,
     /// Series in use at most; batches with more are refused [default: 100000]

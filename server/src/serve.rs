@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http;
 use stoker_wire::proto::profile_ingest_server::{ProfileIngest, ProfileIngestServer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
+use tower::util::MapRequestLayer;
 
 use crate::annotations::Annotations;
 use crate::config::ServerConfig;
-use crate::http;
 use crate::ingest;
 use crate::links::Links;
 use crate::query::TenantParts;
@@ -26,6 +27,8 @@ use crate::symbols::{NamedParts, Symbols, SymbolsError};
 const DRAIN: Duration = Duration::from_millis(500);
 /// How often a silent agent is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Bytes that an agent may send before they are read: one batch of the usual size, several times over.
+const STREAM_WINDOW: u32 = 256 << 10;
 
 /// Why a server does not start, or does not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -128,11 +131,12 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
         ingest: Arc::clone(&counts),
     };
     let (stop, stopped) = watch::channel(false);
-    let router = http::router(Arc::new(backend), &config.http_config(http_addr));
+    let router = crate::http::router(Arc::new(backend), &config.http_config(http_addr));
     let ingest = ingest::service(store.clone(), agents, counts);
+    let reading = ingest::Reading::new(config.store.reading_memory());
     let tasks = vec![
         tokio::spawn(serve_http(http_listener, router, stopped.clone())),
-        tokio::spawn(serve_grpc(grpc_listener, ingest, stopped)),
+        tokio::spawn(serve_grpc(grpc_listener, (ingest, reading), stopped)),
     ];
     tracing::info!(%http_addr, %grpc_addr, data_dir = %config.data_dir.display(), "serving");
     Ok(RunningServer { http_addr, grpc_addr, stop, tasks, store })
@@ -192,11 +196,16 @@ async fn serve_http(listener: TcpListener, router: axum::Router, stopped: watch:
 
 async fn serve_grpc(
     listener: TcpListener,
-    ingest: ProfileIngestServer<impl ProfileIngest>,
+    (ingest, reading): (ProfileIngestServer<impl ProfileIngest>, ingest::Reading),
     stopped: watch::Receiver<bool>,
 ) {
     let serving = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW)
+        .layer(MapRequestLayer::new(move |request: http::Request<tonic::body::Body>| {
+            request.map(|body| reading.body(body))
+        }))
         .add_service(ingest)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), wait(stopped));
     if let Err(error) = serving.await {

@@ -7,7 +7,7 @@
 //! stream wait for the disk; then the stream is not read, which the agent feels as back-pressure.
 //!
 //! Dictionaries of all streams together have a share of `--ingest-memory`, past which the largest
-//! begin again.
+//! begin again, and messages that are read have another, past which they wait (`reading`).
 //!
 //! Not here yet: tokens and tenants from them, directives.
 
@@ -17,6 +17,7 @@ mod footprint;
 mod import;
 mod metrics;
 mod push;
+mod reading;
 mod service;
 mod spread;
 mod trouble;
@@ -26,5 +27,6 @@ pub use answers::MAX_FUTURE;
 pub use import::{ImportedBatches, batches};
 pub use metrics::{IngestCounts, IngestMetrics, RefusalCode};
 pub use push::MAX_UNACKED;
+pub use reading::Reading;
 pub use service::{DecodeBatch, Ingest, service, service_decoding};
 pub use trouble::{Named, Trouble};

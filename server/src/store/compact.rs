@@ -105,7 +105,7 @@ fn merge(
 ) -> Result<Option<Merged>, StoreError> {
     let mut merge = Merge::of(chosen.first().map_or(Level::Raw, |segment| segment.level()));
     let mut added = 0;
-    chosen.sort_by_key(|segment| (segment.footer.rows, segment.id()));
+    chosen.sort_by_key(|segment| (segment.footer.weight(), segment.id()));
     for segment in chosen.iter() {
         if added > 0 && !merge.has_room_for(segment, shared.config.merge_memory()) {
             break;

@@ -1,8 +1,8 @@
 //! What ingest takes of memory, and how it is held to its share: `--ingest-memory`.
 //!
 //! All of it is divided once, here, by sixteenths: seven for logs (the live one, those that wait, and what sealing
-//! one takes), four for merging and summing up, three for the dictionaries of streams, two for batches that are
-//! read or wait for the disk. Sizes are worked out from the number of entries, with what tables and their
+//! one takes), four for merging and summing up, three for the dictionaries of streams, one for messages that
+//! are read, one for batches that wait for the disk. Sizes are worked out from the number of entries, with what tables and their
 //! indexes take for each. What is not in it, because it does not grow with load: the program itself, names of
 //! frames and watermarks (tenant-wide, for as long as data are kept), the index, and queries with their caches.
 
@@ -84,10 +84,15 @@ impl StoreConfig {
         self.ingest_memory / 16 * 3
     }
 
-    /// What batches may take that are read or wait for the disk.
+    /// What batches may take that wait for the disk.
     #[must_use]
     pub fn queue_memory(&self) -> u32 {
-        let eighth = u32::try_from(self.ingest_memory / 8).unwrap_or(u32::MAX);
-        self.max_queued_bytes.min(eighth)
+        self.max_queued_bytes.min(self.reading_memory())
+    }
+
+    /// What messages may take while they are read.
+    #[must_use]
+    pub fn reading_memory(&self) -> u32 {
+        u32::try_from(self.ingest_memory / 16).unwrap_or(u32::MAX)
     }
 }

@@ -100,7 +100,12 @@ impl Agent {
 
     /// As [`Self::connect`] with any Hello; gives what the server answered instead of Welcome.
     pub async fn greet(server: &Server, hello: Hello) -> Result<Self, Option<In>> {
-        let mut agent = Self::open(server).await;
+        Self::greet_at(server.address, hello).await
+    }
+
+    /// As [`Self::greet`], with a server of which nothing but the address is known.
+    pub async fn greet_at(address: SocketAddr, hello: Hello) -> Result<Self, Option<In>> {
+        let mut agent = Self::open_at(address).await;
         agent.send(Out::Hello(hello)).await;
         match agent.answer().await.unwrap() {
             Some(In::Welcome(welcome)) => {
@@ -113,7 +118,11 @@ impl Agent {
 
     /// Opens a stream and says nothing.
     pub async fn open(server: &Server) -> Self {
-        let client = ProfileIngestClient::connect(format!("http://{}", server.address)).await;
+        Self::open_at(server.address).await
+    }
+
+    async fn open_at(address: SocketAddr) -> Self {
+        let client = ProfileIngestClient::connect(format!("http://{address}")).await;
         let mut client = client
             .unwrap()
             .send_compressed(CompressionEncoding::Zstd)
