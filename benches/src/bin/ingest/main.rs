@@ -76,7 +76,7 @@ fn main() -> Result<()> {
         args.seconds, args.streams, args.in_flight, args.memory
     );
     let small = Shape::FLEET;
-    let large = Shape { samples: 3000, hot_stacks: 1000, ..Shape::FLEET };
+    let large = Shape { samples: 3000, ..Shape::FLEET };
     let mut row = Row::begin()?;
     let known = |shape| move |stream| Made::known(shape, stream);
     run(&args, "known, 4 busy CPUs a host", known(small), None, &mut row)?;
