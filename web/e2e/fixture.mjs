@@ -82,6 +82,19 @@ function timeline(label) {
   return { ...common, step_ms: STEP_MS, groups };
 }
 
+/** A fleet that works in the first tenth of each second, collects garbage each half a minute, and once hung. */
+function heatmap() {
+  const [columns, rows] = [(STEPS * STEP_MS) / 1000, 50];
+  const count = (second, row) => {
+    const noise = (second * 7919 + row * 104_729) % 97;
+    if (second > 420 && second < 460) return row % 9 === 4 ? 2 : 0;
+    return (row < 5 ? 6 + (noise % 5) : 0) + (second % 30 === 11 && row > 20 && row < 34 ? 4 : 0) + (noise < 9 ? 1 : 0);
+  };
+  const counts = Array.from({ length: columns * rows }, (_, cell) => count(Math.floor(cell / rows), cell % rows));
+  const all = counts.reduce((a, b) => a + b, 0);
+  return { ...common, column_ms: 1000, columns, rows, with_time: all, without_time: 12, lost_samples: 2, max: Math.max(...counts), counts };
+}
+
 function sandwich(name) {
   const callees = fold(false, (_, stack, value) => (stack.includes(name) ? value : 0));
   const half = { ...callees, nodes_before_pruning: callees.nodes.parent.length };
@@ -159,6 +172,8 @@ export function answer(url) {
       return top(get("by"));
     case "timeline":
       return timeline(get("group_by"));
+    case "heatmap":
+      return heatmap();
     case "annotations":
       return { annotations: [{ at_ms: FROM_MS + 210_000, text: "cache emptied" }], ...range };
     case "sandwich":

@@ -24,6 +24,7 @@ const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", "
 const PAGES = {
   explore: `/?${RANGE}`,
   flame: `/?${RANGE}&flip=1&colour=group&pane=graph&search=compress`,
+  heatmap: `/?${RANGE}&chart=heatmap&slice=1760000720.1..1760000731.5`,
   functions: `/?page=functions&${RANGE}`,
   sandwich: `/?page=sandwich&fn=render&mod=api&${RANGE}`,
   compare: `/?page=compare&${RANGE}&base=cpu&base_from=1&base_until=2`,

@@ -1,6 +1,7 @@
 // What the browser tests share: a browser, pages that are watched, checks that are counted, and ways to
 // read what is drawn.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 export const base = (process.env.STOKER_URL ?? "http://localhost:4040").replace(/\/$/, "");
@@ -198,6 +199,15 @@ export const marked = (page) =>
     copy.drawImage(canvas, 0, 0);
     return copy.getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value !== 0);
   });
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe finds wrong by WCAG 2.2 A and AA. */
+export async function violations(page) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+  return found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}`).join("\n");
+}
 
 /** Ends the run: nothing may have complained, nothing may have left for another host. */
 export async function finish() {

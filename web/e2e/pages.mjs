@@ -1,17 +1,6 @@
 // The pages and gestures beside Explore, hostile input, and accessibility, in a real browser on a real
 // server. Run and read like live.mjs, after it.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { assert, base, check, drawn, equal, findBox, finish, graph, hover, keep, newPage, picture, shoot, still, waitMs } from "./harness.mjs";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** What axe finds wrong by WCAG 2.2 A and AA. */
-async function violations(page) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
-  return found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}`).join("\n");
-}
+import { assert, base, check, drawn, equal, findBox, finish, graph, hover, keep, newPage, picture, shoot, still, violations, waitMs } from "./harness.mjs";
 
 const fixed = async (page) => {
   const { fromMs, untilMs } = await picture(page);

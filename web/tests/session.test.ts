@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Api, ApiError, createApi, type Environment, type Flamegraph, type GraphOptions, Latest, linkOf, LIVE_INTERVAL_MS, searchMode, type SearchAnswer, Session, withoutService } from "../src/state/index.ts";
+import { type Api, ApiError, createApi, type Environment, exactRange, type Flamegraph, type GraphOptions, Latest, linkOf, LIVE_INTERVAL_MS, searchMode, type SearchAnswer, Session, viewFromSearch, viewToSearch, withoutService } from "../src/state/index.ts";
 
 /** Promises that are settled by hand, in any order. */
 class Desk<T> {
@@ -97,7 +97,7 @@ function open(address = "") {
   const search = new Desk<SearchAnswer>();
   const now = <T>(value: T) => () => Promise.resolve(value);
   const rest = { rows: [], groups: [], unit: "nanoseconds", total: 0 } as never;
-  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), diff: now(rest), agents: now({ agents: [], broken: [], nameless: [] }), annotations: now([]), capacity: now(rest), capacityAddress: () => "", compareFile: now(rest), makeLink: now(rest), link: now(rest), exportAddress: () => "", parse: now(rest) };
+  const api: Api = { profileTypes: now([]), labels: now([]), timeline: now(rest), heatmap: now(rest), top: now(rest), flamegraph: desk.ask as Api["flamegraph"], search: search.ask as Api["search"], sandwich: now(rest), compare: now(rest), diff: now(rest), agents: now({ agents: [], broken: [], nameless: [] }), annotations: now([]), capacity: now(rest), capacityAddress: () => "", compareFile: now(rest), makeLink: now(rest), link: now(rest), exportAddress: () => "", parse: now(rest) };
   const session = new Session(api, page);
   session.start();
   return { page, desk, search, session };
@@ -245,6 +245,24 @@ describe("Session", () => {
     desk.questions[2].fail(tooMany());
     await settled();
     expect(session.snapshot.flamegraph.error?.status).toBe(413);
+  });
+
+  it("asks for a slice of the range on Explore alone, and forgets it with the range", async () => {
+    const { desk, session } = open("?from=100&until=200&chart=heatmap");
+    desk.questions[0].answer(flame(1));
+    await settled();
+    session.navigate({ slice: "110.25..110.5" });
+    expect(desk.questions).toHaveLength(2);
+    expect(session.snapshot.flamegraph.stale).toBe(true);
+    expect(exactRange(session.snapshot.view)).toEqual({ from: "100", until: "200", span: "110.25..110.5" });
+    expect(viewFromSearch(viewToSearch(session.snapshot.view)).slice).toBe("110.25..110.5");
+    session.navigate({ page: "functions" });
+    expect(session.snapshot.view.slice).toBeNull();
+    session.navigate({ page: "explore", slice: "110.25..110.5" });
+    session.navigate({ from: "90" });
+    expect(session.snapshot.view.slice).toBeNull();
+    session.navigate({ from: "100", slice: "110.25..110.5" });
+    expect(session.snapshot.view.slice).toBe("110.25..110.5");
   });
 
   it("offers services whatever service is chosen", () => {

@@ -42,7 +42,8 @@ const anyView: fc.Arbitrary<View> = fc.record({
   measure: fc.constantFrom("share", "absolute"),
   pane: fc.constantFrom("both", "graph", "table"),
   sort: fc.constantFrom("self", "total", "name"),
-  chart: fc.constantFrom("stacked", "lines"),
+  chart: fc.constantFrom("stacked", "lines", "heatmap"),
+  slice: fc.option(fc.constantFrom("1760000000..1760000001", "1760000000.25..1760000000.5", "0.000001..9")),
   capacityBy: fc.constantFrom("service", "version", "function"),
   allNodes: fc.boolean(),
 });

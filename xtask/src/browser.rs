@@ -32,7 +32,7 @@ pub fn run(root: &Path, node: &Node) -> Result<()> {
     let _ = std::fs::remove_dir_all(&data);
     let (http, grpc) = (free_address()?, free_address()?);
     let mut up = Command::new(root.join("target/debug/stoker"));
-    up.args(["up", "--http", &http, "--grpc", &grpc, "--data-dir"]).arg(&data);
+    up.args(["up", "--detailed", "--http", &http, "--grpc", &grpc, "--data-dir"]).arg(&data);
     let _server = background(&mut up)?;
     // Something to look at: a process that is always busy.
     let _busy = background(Command::new("sh").args(["-c", "while :; do :; done"]))?;

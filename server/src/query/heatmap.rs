@@ -18,8 +18,8 @@ pub const DEFAULT_ROWS: usize = 50;
 pub const MAX_ROWS: usize = 200;
 /// Columns at most, unless fewer are asked for: an hour of seconds.
 pub const MAX_COLUMNS: usize = 3600;
-/// Columns unless asked otherwise: a quarter of an hour of seconds.
-pub const DEFAULT_COLUMNS: usize = 900;
+/// Columns unless asked otherwise: a quarter of an hour of seconds, and what widening to windows adds.
+pub const DEFAULT_COLUMNS: usize = 960;
 
 const SECOND_US: u64 = 1_000_000;
 

@@ -8,13 +8,15 @@ import { FlameView } from "./flame-view.tsx";
 import { labelValue, originFacts } from "./frame.ts";
 import { FunctionTable } from "./function-table.tsx";
 import { narrowed } from "./header.tsx";
+import { HeatmapView } from "./heatmap-view.tsx";
 import { useKeys } from "./hooks.ts";
 import { useLabelColours } from "./label-colours.ts";
 import { ExportMenu } from "./export-menu.tsx";
 import { PageTimeline, useChart } from "./page-timeline.tsx";
 import { type Found, useProfile, useSearch, useZoom } from "./profile.ts";
 import { ShareTools } from "./share.tsx";
-import { EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
+import { SliceNote } from "./slice-note.tsx";
+import { EmptySlice, EmptyState, ErrorState, Notice, StatusBar } from "./states.tsx";
 import { seriesColours } from "./timeline-view.tsx";
 import { GraphGroup, GraphLook, PaneSwitch, SearchBox, ZoomNote } from "./toolbar.tsx";
 
@@ -102,18 +104,29 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
     ArrowRight: enterGraph,
   });
 
+  const exportRange = { ...absoluteRange(answer?.from_ms ?? 0, answer?.until_ms ?? 0), ...(view.slice === null ? {} : { span: view.slice }) };
   const empty = answer !== null && answer.total === 0;
   const blocking = profile.error ?? (flamegraph.error && (!failing || !answer) ? flamegraph.error : null);
   return (
     <>
-      <PageTimeline
-        shell={shell}
-        chart={chart}
-        onGroup={(value) => {
-          const query = narrowed(view.query, view.groupBy, value);
-          if (query !== null) session.setQuery(query);
-        }}
-      />
+      {view.chart === "heatmap" ? (
+        <HeatmapView
+          slot={snapshot.heatmap}
+          slice={view.slice}
+          theme={theme}
+          onChart={(form) => session.navigate({ chart: form })}
+          onSlice={(slice, { from_ms, until_ms }) => session.navigate({ slice, ...absoluteRange(from_ms, until_ms) })}
+        />
+      ) : (
+        <PageTimeline
+          shell={shell}
+          chart={chart}
+          onGroup={(value) => {
+            const query = narrowed(view.query, view.groupBy, value);
+            if (query !== null) session.setQuery(query);
+          }}
+        />
+      )}
       <div class="toolbar">
         <SearchBox
           field={search.field}
@@ -125,6 +138,7 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
           onNext={selectMatch}
           onLeave={focusGraph}
         />
+        <SliceNote slice={view.slice} warnings={answer?.warnings ?? []} onReset={() => session.navigate({ slice: null })} />
         {tree && !empty && <ZoomNote tree={tree} zoom={zoom.node} part={view.span} lost={zoom.lost} onReset={() => zoomTo(0)} onOpenLabel={openLabel} />}
         <span class="grow" />
         <GraphLook flip={view.flip} colouring={view.colouring} grouped={graphBy !== ""} onLook={(look) => session.navigate(look)} />
@@ -135,13 +149,15 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
         />
         <PaneSwitch pane={view.pane} onPane={(pane) => session.navigate({ pane })} />
         <ShareTools shell={shell} term={search.term} onShare={onShare} />
-        {answer && <ExportMenu api={session.api} query={answer.query} range={absoluteRange(answer.from_ms, answer.until_ms)} groupBy={graphBy} />}
+        {answer && <ExportMenu api={session.api} query={answer.query} range={exportRange} groupBy={graphBy} />}
       </div>
       <main class={`main ${flamegraph.stale && !blocking ? "stale" : ""}`} aria-busy={flamegraph.stale}>
         {blocking ? (
           <ErrorState error={blocking} onRetry={() => session.refresh()} onUngroup={graphBy === "" ? null : () => session.navigate({ graphBy: "" })} />
         ) : !answer ? (
           <Notice kind="loading" title="Loading…" />
+        ) : empty && view.slice !== null ? (
+          <EmptySlice onReset={() => session.navigate({ slice: null })} />
         ) : empty || !tree ? (
           <EmptyState
             filtered={(selector?.matchers.length ?? 0) > 0}
@@ -195,6 +211,7 @@ export function ExplorePage({ shell, search, onShare }: PageProps) {
         <StatusBar
           answer={answer}
           covered={chart?.covered ?? null}
+          slice={view.slice}
           nodes={tree.count}
           allNodes={view.allNodes}
           answeredAtMs={flamegraph.answeredAtMs}

@@ -116,3 +116,9 @@ export function toLocalInput(ms: number): string {
   const date = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
   return date.toISOString().slice(0, 19);
 }
+
+/** A short length of time: `20 ms`, `1.25 s`, `2 min 3 s`. */
+export function formatMs(ms: number): string {
+  if (ms < 1000) return `${digits(ms)} ms`;
+  return ms < 60_000 ? `${digits(ms / 1000)} s` : formatDuration(ms);
+}

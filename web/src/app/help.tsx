@@ -63,6 +63,9 @@ export function Help({ open, onClose }: { open: boolean; onClose(): void }) {
           choose a range.
         </p>
         <p>
+          The heatmap has a column for each second, its start at the top: what happens at the same moment of each second is a stripe. Drag from cell to cell, or use the arrow keys with Shift and Enter, to see that stretch of time alone.
+        </p>
+        <p>
           Drag the graph to move it; Ctrl and wheel, or a pinch, zooms; a right click opens what can be done
           with a frame. A file that is dropped onto the page is shown and not stored.
         </p>

@@ -25,7 +25,8 @@ export function PageTimeline({ shell, chart, onBrush, onGroup }: PageTimelinePro
       marks={marks}
       groupBy={view.groupBy}
       labels={snapshot.labels.answer ?? []}
-      chart={view.chart}
+      chart={view.chart === "heatmap" ? "stacked" : view.chart}
+      withHeatmap={view.page === "explore"}
       theme={theme}
       onBrush={onBrush ?? ((fromMs, untilMs) => session.navigate(absoluteRange(fromMs, untilMs)))}
       onGroupBy={(groupBy) => session.navigate({ groupBy })}

@@ -1,8 +1,9 @@
 /** What stands in place of the graph when there is none, and what must be said beside it. */
 import type { ComponentChildren } from "preact";
 import { type ApiError, type Flamegraph, WINDOW_MS } from "../state/index.ts";
+import { sliceUs } from "../layout/index.ts";
 import type { Covered } from "./series.ts";
-import { formatClock, formatCount, formatDuration, formatRange, formatShare, formatRate, formatValue, perTime, rateUnit } from "./format.ts";
+import { formatClock, formatCount, formatDuration, formatMs, formatRange, formatShare, formatRate, formatValue, perTime, rateUnit } from "./format.ts";
 
 export function Notice({ title, children, kind }: { title: string; children?: ComponentChildren; kind: "empty" | "error" | "loading" }) {
   return (
@@ -48,6 +49,19 @@ export function EmptyState({ filtered, live, onWiden, onUnfilter }: EmptyProps) 
   );
 }
 
+export function EmptySlice({ onReset }: { onReset(): void }) {
+  return (
+    <Notice kind="empty" title="No samples in this stretch of time.">
+      <p>Choose a fuller part of the heatmap, or a longer one.</p>
+      <p class="actions">
+        <button type="button" class="primary" onClick={onReset}>
+          Show the whole range
+        </button>
+      </p>
+    </Notice>
+  );
+}
+
 /** `onUngroup`: there where the graph is grouped by a label that was asked for. */
 export function ErrorState({ error, onRetry, onUngroup }: { error: ApiError; onRetry(): void; onUngroup: (() => void) | null }) {
   return (
@@ -76,6 +90,8 @@ interface StatusProps {
   readonly answer: Flamegraph;
   /** The part of the range that there are data of. */
   readonly covered: Covered | null;
+  /** The exact part of the range that the answer is of; null where it is of all. */
+  readonly slice?: string | null;
   readonly nodes: number;
   readonly allNodes: boolean;
   readonly answeredAtMs: number;
@@ -84,16 +100,18 @@ interface StatusProps {
 }
 
 /** One line of facts about the picture; what is missing from it stands out. */
-export function StatusBar({ answer, covered, nodes, allNodes, answeredAtMs, failing, onAllNodes }: StatusProps) {
-  const since = covered && !covered.isWhole && covered.fromMs < answer.until_ms ? covered : null;
-  const durationMs = Math.max(1, Math.min(answer.until_ms, covered?.untilMs ?? answer.until_ms) - Math.max(answer.from_ms, since?.fromMs ?? 0));
+export function StatusBar({ answer, covered, slice = null, nodes, allNodes, answeredAtMs, failing, onAllNodes }: StatusProps) {
+  const times = slice === null ? null : sliceUs(slice);
+  const since = !times && covered && !covered.isWhole && covered.fromMs < answer.until_ms ? covered : null;
+  const rangeMs = Math.max(1, Math.min(answer.until_ms, covered?.untilMs ?? answer.until_ms) - Math.max(answer.from_ms, since?.fromMs ?? 0));
+  const durationMs = times ? (times[1] - times[0]) / 1000 : rangeMs;
   const lost = answer.lost_samples;
   const pruned = answer.nodes_before_pruning > nodes;
   return (
     <footer class="status" data-lost={lost} data-samples={answer.samples}>
       <span>
         <b>{formatValue(answer.total, answer.unit)}</b>
-        {answer.unit === "nanoseconds" ? " CPU" : ""} in {formatDuration(Math.ceil(durationMs / WINDOW_MS) * WINDOW_MS)}
+        {answer.unit === "nanoseconds" ? " CPU" : ""} in {times ? formatMs(durationMs) : formatDuration(Math.ceil(durationMs / WINDOW_MS) * WINDOW_MS)}
         {since && ` (data begin at ${formatClock(since.fromMs)})`}
       </span>
       <span>

@@ -20,12 +20,17 @@ interface TimelineViewProps {
   readonly labels: readonly string[];
   readonly chart: Chart;
   readonly theme: Theme;
+  /** Whether a heatmap can stand in its place. */
+  readonly withHeatmap?: boolean;
   onBrush(fromMs: number, untilMs: number): void;
   onGroupBy(label: string): void;
   onChart(chart: Chart): void;
   /** The value of the grouped label that was clicked. */
   onGroup(value: string): void;
 }
+
+/** Forms of the chart where a heatmap can stand in the timeline's place. */
+export const CHARTS: readonly (readonly [Chart, string])[] = [["stacked", "Stacked"], ["lines", "Lines"], ["heatmap", "Heatmap"]];
 
 const HEIGHT_PX = 116;
 /** Shorter drags are clicks. */
@@ -53,8 +58,8 @@ export function TimelineView(props: TimelineViewProps) {
             <option value="">nothing</option>
           </select>
         </label>
-        {data && data.series.length > 1 && (
-          <Segments label="Form of the chart" class="small" value={props.chart} options={[["stacked", "Stacked"], ["lines", "Lines"]]} onChoose={props.onChart} />
+        {(props.withHeatmap || (data && data.series.length > 1)) && (
+          <Segments label="Form of the chart" class="small" value={props.chart} options={props.withHeatmap ? CHARTS : CHARTS.slice(0, 2)} onChoose={props.onChart} />
         )}
         <span class="muted cursor-time">{data && timeText(data, step)}</span>
         {answer && data && <Legend data={data} colours={colours} step={step} unit={answer.unit} onGroup={props.onGroup} />}

@@ -3,6 +3,7 @@ export * from "./boxes.ts";
 export * from "./compare.ts";
 export * from "./functions.ts";
 export * from "./hash.ts";
+export * from "./heatmap.ts";
 export * from "./label.ts";
 export * from "./path.ts";
 export * from "./search.ts";

@@ -218,3 +218,13 @@ function encode(linear: number): number {
   const encoded = c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055;
   return Math.round(encoded * 255);
 }
+
+/**
+ * How many samples a cell of a heatmap has, from 0 (none) to 1. Lightness alone says it, always the same
+ * way, so that it reads without colours too; the hue runs along from blue to yellow or back.
+ */
+export function heatColour(theme: Theme, part: number): Rgb {
+  if (part <= 0) return PALETTES[theme].background;
+  const at = Math.min(1, part);
+  return theme === "light" ? oklch(0.9 - 0.58 * at, 0.05 + 0.1 * Math.sin(Math.PI * at), 100 + 165 * at) : oklch(0.3 + 0.6 * at, 0.06 + 0.09 * Math.sin(Math.PI * at), 265 - 165 * at);
+}

@@ -26,6 +26,8 @@ export interface Flamegraph {
   readonly files: readonly string[];
   /** By module. A file that was dropped has none. */
   readonly builds?: readonly { readonly count: number; readonly ids: readonly string[] }[];
+  /** What is missing from it, a sentence for each. */
+  readonly warnings?: readonly string[];
   readonly sampling?: readonly { readonly source: string; readonly frequency_hz: number; readonly hosts: number }[];
   readonly nodes: {
     readonly parent: readonly number[];
@@ -60,6 +62,20 @@ export interface TopRow {
   readonly module: string;
   readonly self: number;
   readonly total: number;
+}
+
+/** Samples by the moment that they were taken at, column after column. */
+export interface Heatmap {
+  readonly from_ms: number;
+  readonly until_ms: number;
+  readonly column_ms: number;
+  readonly columns: number;
+  readonly rows: number;
+  /** Samples that have a moment, and those that have none. */
+  readonly with_time: number;
+  readonly without_time: number;
+  readonly max: number;
+  readonly counts: readonly number[];
 }
 
 export interface Top {
@@ -265,6 +281,11 @@ export interface Range {
   readonly until: string;
 }
 
+/** A range, or the exact stretch of time within it that stands in its place. */
+export interface ExactRange extends Range {
+  readonly span?: string;
+}
+
 /** What a short link is to keep. */
 export interface LinkSelection extends Range {
   readonly query: string;
@@ -314,10 +335,11 @@ export interface GraphOptions {
 export interface Api {
   profileTypes(signal: AbortSignal): Promise<readonly ProfileType[]>;
   labels(query: string, range: Range, signal: AbortSignal): Promise<readonly string[]>;
-  flamegraph(query: string, range: Range, options: GraphOptions, signal: AbortSignal): Promise<Flamegraph>;
+  flamegraph(query: string, range: ExactRange, options: GraphOptions, signal: AbortSignal): Promise<Flamegraph>;
   timeline(query: string, range: Range, groupBy: string, signal: AbortSignal): Promise<Timeline>;
-  top(query: string, range: Range, by: string, limit: number, signal: AbortSignal): Promise<Top>;
-  search(query: string, range: Range, term: string, signal: AbortSignal): Promise<SearchAnswer>;
+  heatmap(query: string, range: Range, signal: AbortSignal): Promise<Heatmap>;
+  top(query: string, range: ExactRange, by: string, limit: number, signal: AbortSignal): Promise<Top>;
+  search(query: string, range: ExactRange, term: string, signal: AbortSignal): Promise<SearchAnswer>;
   sandwich(query: string, range: Range, focus: { readonly name: string; readonly module: string }, signal: AbortSignal): Promise<Sandwich>;
   compare(query: string, range: Range, base: Range & { readonly query: string }, maxNodes: number, signal: AbortSignal): Promise<Comparison>;
   /** Whether differences are more than chance; a server that cannot say has no such endpoint. */
@@ -331,7 +353,7 @@ export interface Api {
   makeLink(view: string, selections: readonly LinkSelection[], signal: AbortSignal): Promise<MadeLink>;
   link(id: string, signal: AbortSignal): Promise<MadeLink>;
   /** Where the profile can be fetched in another format. */
-  exportAddress(query: string, range: Range, groupBy: string, format: ExportFormat): string;
+  exportAddress(query: string, range: ExactRange, groupBy: string, format: ExportFormat): string;
   /** A file as the base of what is selected; as with `parse` nothing of it is kept. */
   compareFile(query: string, range: Range, name: string, body: Blob, signal: AbortSignal): Promise<Comparison>;
   /** Has the server read a file; it keeps nothing of it. */
@@ -366,6 +388,7 @@ export function createApi(link: string | null = null, fetchJson: typeof fetch = 
       get("flamegraph", { query, ...range, max_nodes: String(maxNodes), group_by: groupBy, root }, signal),
     timeline: (query, range, groupBy, signal) =>
       get("timeline", { query, ...range, group_by: groupBy }, signal),
+    heatmap: (query, range, signal) => get("heatmap", { query, ...range }, signal),
     top: (query, range, by, limit, signal) =>
       get("top", { query, ...range, by, limit: String(limit) }, signal),
     search: (query, range, term, signal) => get("search", { query, ...range, ...searchMode(term), limit: "1" }, signal),

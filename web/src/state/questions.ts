@@ -1,5 +1,5 @@
 /** What a view asks the server: one question per slot. Two views with equal keys need equal answers. */
-import type { Api, CapacityStep, Range } from "./api.ts";
+import type { Api, CapacityStep, ExactRange, Range } from "./api.ts";
 import { formatSelector, parseSelector, SERVICE_LABEL, withValue } from "./selector.ts";
 import type { Slots } from "./slots.ts";
 import { lengthMs } from "./time.ts";
@@ -32,10 +32,12 @@ export function questionsOf(view: View): Question[] {
   }
   const range: Range = { from: view.from, until: view.until };
   const anyService = withoutService(view.query);
-  if (view.page === "explore") addFlamegraph(view, range, add);
+  const exact = exactRange(view);
+  if (view.page === "explore") addFlamegraph(view, exact, add);
+  if (showsHeatmap(view)) add("heatmap", [view.query, range], (api, signal) => api.heatmap(view.query, range, signal));
   if (view.page === "explore" || view.page === "functions") {
     const limit = view.page === "functions" ? FUNCTIONS_LIMIT : TOP_LIMIT;
-    add("top", [view.query, range, limit], (api, signal) => api.top(view.query, range, "function", limit, signal));
+    add("top", [view.query, exact, limit], (api, signal) => api.top(view.query, exact, "function", limit, signal));
   }
   const { focus, base } = view;
   if (view.page === "sandwich" && focus) {
@@ -54,9 +56,20 @@ export function questionsOf(view: View): Question[] {
   return asked;
 }
 
+/** True where a heatmap stands in the timeline's place. */
+export function showsHeatmap(view: View): boolean {
+  return view.page === "explore" && view.chart === "heatmap";
+}
+
+/** What Explore's picture and table are of: the range, or a slice of it. */
+export function exactRange(view: View): ExactRange {
+  const range: Range = { from: view.from, until: view.until };
+  return view.page === "explore" && view.slice !== null ? { ...range, span: view.slice } : range;
+}
+
 type Add = <N extends keyof Slots>(slot: N, key: unknown, ask: (api: Api, signal: AbortSignal) => Promise<Slots[N]>, detail?: string) => unknown;
 
-function addFlamegraph(view: View, range: Range, add: Add): void {
+function addFlamegraph(view: View, range: ExactRange, add: Add): void {
   const maxNodes = view.allNodes ? 0 : DEFAULT_MAX_NODES;
   const graphBy = graphGroup(view);
   const root = encodeZoom(view.zoom);
@@ -116,7 +129,7 @@ export function versionsQuestion(view: View, labels: readonly string[] | null): 
 /** The search over everything, for a picture that does not show everything. */
 export function searchQuestion(view: View): Question<"search"> | null {
   if (view.page !== "explore" || view.search.trim() === "") return null;
-  const range: Range = { from: view.from, until: view.until };
+  const range = exactRange(view);
   return {
     slot: "search",
     key: JSON.stringify([view.query, range, view.search]),

@@ -80,7 +80,7 @@ export class Session {
 
   /** Changes the view. `push` makes a step that the back button undoes, `replace` does not. */
   navigate(change: Partial<View>, how: "push" | "replace" = "push"): void {
-    const view = regrouped(this.#snapshot.view, { ...this.#snapshot.view, ...change });
+    const view = resliced(this.#snapshot.view, regrouped(this.#snapshot.view, { ...this.#snapshot.view, ...change }));
     const before = viewToSearch(this.#snapshot.view);
     const after = viewToSearch(view);
     if (before === after) return;
@@ -274,6 +274,12 @@ function regrouped(old: View, view: View): View {
   const [before, after] = [graphGroup(old), graphGroup(view)];
   if (before === after || view.zoom !== old.zoom) return view;
   return { ...view, zoom: after === "" ? view.zoom.slice(1) : [], span: null };
+}
+
+/** A slice is a part of one range, and of Explore. */
+function resliced(old: View, view: View): View {
+  const isKept = view.slice !== old.slice || (view.from === old.from && view.until === old.until);
+  return view.slice === null || (isKept && view.page === "explore") ? view : { ...view, slice: null };
 }
 
 function asApiError(error: unknown): ApiError {

@@ -1,5 +1,5 @@
 /** The answers on a page, a slot for each question that a view asks. */
-import type { Agents, Annotation, ApiError, Capacity, Comparison, Flamegraph, ProfileType, Sandwich, SearchAnswer, Significance, Timeline, Top } from "./api.ts";
+import type { Agents, Annotation, ApiError, Capacity, Comparison, Flamegraph, Heatmap, ProfileType, Sandwich, SearchAnswer, Significance, Timeline, Top } from "./api.ts";
 import type { View } from "./view.ts";
 
 /** One answer on the page and how far it can be trusted. */
@@ -16,6 +16,7 @@ export interface Slot<T> {
 export interface Slots {
   readonly flamegraph: Flamegraph;
   readonly timeline: Timeline;
+  readonly heatmap: Heatmap;
   readonly top: Top;
   readonly services: Top;
   readonly search: SearchAnswer;
@@ -35,7 +36,7 @@ export type SlotName = keyof Slots;
 
 export type Snapshot = { readonly view: View; readonly paused: boolean } & { readonly [N in SlotName]: Slot<Slots[N]> };
 
-export const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "significance", "agents", "capacity", "capacitySteps", "profileTypes", "labels"];
+export const SLOT_NAMES: readonly SlotName[] = ["flamegraph", "timeline", "heatmap", "top", "services", "search", "versions", "annotations", "sandwich", "comparison", "significance", "agents", "capacity", "capacitySteps", "profileTypes", "labels"];
 
 export const EMPTY: Slot<never> = { answer: null, stale: false, loading: false, error: null, answeredAtMs: 0 };
 

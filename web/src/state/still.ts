@@ -27,7 +27,9 @@ interface Ranged {
 
 function rangedSlot({ view, flamegraph, sandwich, comparison, timeline, capacity }: Snapshot): Pick<Slot<Ranged>, "answer" | "stale"> | null {
   const side = { answer: comparison.answer?.new ?? null, stale: comparison.stale };
-  return { explore: flamegraph, functions: timeline, sandwich, compare: side, fleet: null, capacity }[view.page];
+  // The graph of a slice is of a part of the range.
+  const explore = view.slice === null ? flamegraph : timeline;
+  return { explore, functions: timeline, sandwich, compare: side, fleet: null, capacity }[view.page];
 }
 
 /** What the relative times of some views mean; `times` and `baseTimes` are as the views have them. */

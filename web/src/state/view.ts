@@ -9,7 +9,8 @@ import { DEFAULT_RANGE, isTime } from "./time.ts";
 
 export type Pane = "both" | "graph" | "table";
 export type SortKey = "self" | "total" | "name";
-export type Chart = "stacked" | "lines";
+/** What stands above the pictures; the heatmap on Explore only. */
+export type Chart = "stacked" | "lines" | "heatmap";
 export const PAGES = ["explore", "functions", "sandwich", "compare", "fleet", "capacity"] as const;
 export type Page = (typeof PAGES)[number];
 export type Colouring = "module" | "group";
@@ -52,6 +53,8 @@ export interface View extends Range {
   readonly pane: Pane;
   readonly sort: SortKey;
   readonly chart: Chart;
+  /** An exact stretch of time within the range, `FROM..UNTIL` in Unix seconds, that Explore shows alone. */
+  readonly slice: string | null;
   /** What the rows of the capacity page are. */
   readonly capacityBy: CapacityBy;
   /** True: ask for every node and not for the largest ones only. */
@@ -76,6 +79,7 @@ export const DEFAULT_VIEW: View = {
   pane: "both",
   sort: "self",
   chart: "stacked",
+  slice: null,
   capacityBy: "service",
   allNodes: false,
 };
@@ -88,6 +92,9 @@ export function graphGroup(view: Pick<View, "query" | "graphBy">): string {
 export function standardGraphGroup(query: string): string {
   return pinsService(query) ? "" : SERVICE_LABEL;
 }
+
+/** Unix seconds, exact to the microsecond. */
+const SLICE = /^\d{1,10}(\.\d{1,6})?\.\.\d{1,10}(\.\d{1,6})?$/;
 
 /** A zoom deeper than this is cut; the store's own limit on stack depth is lower. */
 const MAX_ZOOM_STEPS = 2048;
@@ -122,6 +129,7 @@ export function viewToSearch(view: View): string {
   set("pane", view.pane, DEFAULT_VIEW.pane);
   set("sort", view.sort, DEFAULT_VIEW.sort);
   set("chart", view.chart, DEFAULT_VIEW.chart);
+  set("slice", view.slice ?? "", "");
   set("rows", view.capacityBy, DEFAULT_VIEW.capacityBy);
   set("nodes", view.allNodes ? "all" : "", "");
   const text = parameters.toString();
@@ -152,7 +160,8 @@ export function viewFromSearch(search: string): View {
     measure: oneOf(get("measure", ""), ["share", "absolute"], DEFAULT_VIEW.measure),
     pane: oneOf(get("pane", ""), ["both", "graph", "table"], DEFAULT_VIEW.pane),
     sort: oneOf(get("sort", ""), ["self", "total", "name"], DEFAULT_VIEW.sort),
-    chart: oneOf(get("chart", ""), ["stacked", "lines"], DEFAULT_VIEW.chart),
+    chart: oneOf(get("chart", ""), ["stacked", "lines", "heatmap"], DEFAULT_VIEW.chart),
+    slice: SLICE.test(get("slice", "")) ? get("slice", "") : null,
     capacityBy: oneOf(get("rows", ""), ["service", "version", "function"], DEFAULT_VIEW.capacityBy),
     allNodes: get("nodes", "") === "all",
   };
