@@ -38,6 +38,13 @@ impl Profile {
         self.counts.reserve(nodes.saturating_sub(self.counts.len()));
     }
 
+    /// About how much memory its stacks and values take, room that is not used left out; frames and
+    /// definitions apart.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.nodes.memory_bytes() + (self.values.len() + self.counts.len()) * size_of::<u64>()
+    }
+
     /// Adds to a node that is already there.
     pub fn add(&mut self, node: NodeIx, value: u64, count: u64) {
         if self.values.len() <= node.at() {

@@ -297,6 +297,15 @@ impl NodeTable {
         self.first_child.reserve(more);
     }
 
+    /// About how much memory it takes, room that is not used left out.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let columns = size_of::<(NodeIx, FrameIx, NodeIx)>();
+        // A hash table is at most seven eighths full and has a byte of its own for each place.
+        let place = size_of::<((NodeIx, FrameIx), NodeIx)>() + 1;
+        self.len() * columns + self.further.capacity() * place * 8 / 7
+    }
+
     /// The parent of `node`; the root's is the root.
     #[must_use]
     pub fn parent(&self, node: NodeIx) -> NodeIx {

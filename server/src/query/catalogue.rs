@@ -11,7 +11,7 @@ use stoker_dag::{LabelSet, ProfileType, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
-use super::scan::{Sink, scan, unknown_label};
+use super::scan::{Sink, SummedStacks, scan, unknown_label};
 use super::selector::value_of;
 use super::{Engine, Query};
 use crate::store::{GROUP_LABEL, WindowRows};
@@ -190,12 +190,28 @@ impl Sink for KindSink {
         Ok(class)
     }
 
+    fn takes_sums(&self) -> bool {
+        true
+    }
+
+    fn summed(&mut self, _: &Dictionary, stacks: SummedStacks<'_>, class: u32) {
+        if !stacks.nodes.is_empty() {
+            self.note(stacks.profile_type, class);
+        }
+    }
+
     fn row(&mut self, _: &Dictionary, window: &WindowRows, _: &SampleRow, class: u32) {
+        self.note(&window.profile_type, class);
+    }
+}
+
+impl KindSink {
+    fn note(&mut self, profile_type: &ProfileType, class: u32) {
         let noted = &mut self.noted[class as usize];
-        if noted.as_ref() != Some(&window.profile_type) {
-            *noted = Some(window.profile_type.clone());
+        if noted.as_ref() != Some(profile_type) {
+            *noted = Some(profile_type.clone());
             let (series, attributes) = self.pairs[class as usize].clone();
-            self.kinds.insert((window.profile_type.clone(), series, attributes));
+            self.kinds.insert((profile_type.clone(), series, attributes));
         }
     }
 }

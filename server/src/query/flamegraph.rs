@@ -153,6 +153,7 @@ pub fn flamegraph_around(
 ) -> Result<FlameGraph, QueryError> {
     let profile_type = super::top::required_type(query)?;
     let (pruned, nodes_before_pruning) = pruned(folded, max_nodes, focus);
+    folded.check_shown(pruned.len())?;
     let Columns { names, modules, files, nodes } = Columns::of(&pruned);
     let builds = builds(folded, &modules);
     Ok(FlameGraph {

@@ -34,6 +34,9 @@ pub struct Folded {
     pub(super) functions: FxHashMap<NodeIx, (u128, u128)>,
     /// How its samples were taken.
     pub sampling: Vec<Sampling>,
+    /// What is left of the memory that the query may take once its call tree is made.
+    left_bytes: Option<usize>,
+    limit_bytes: usize,
 }
 
 /// Sums what `query` selects by stack. With `group_by` each stack stands below a frame for its value
@@ -57,10 +60,34 @@ pub fn fold(
     folded.warnings = engine.parts.missing(query.range);
     folded.warnings.extend(stats.levels.warning());
     engine.progress.check()?;
+    folded.charge(engine.limits.max_memory_bytes)?;
     Ok(folded)
 }
 
 impl Folded {
+    /// Counts boxes, which are more than nodes where functions were inlined, against a query's memory.
+    fn charge(&mut self, limit: usize) -> Result<(), QueryError> {
+        let Profile { frames, nodes, definitions, .. } = &self.profile;
+        let of_frame = |(id, _)| definitions.get(&id).map_or(1, |held| held.locations.len().max(1));
+        let boxes: Vec<usize> = frames.iter().map(of_frame).collect();
+        let boxes: usize = nodes.iter().map(|(_, _, frame)| boxes[frame.at()]).sum();
+        let held = self.profile.memory_bytes() + frames.len() * BYTES_PER_FRAME;
+        let left = limit.checked_sub(held + boxes * BYTES_PER_BOX);
+        self.left_bytes = Some(left.ok_or_else(|| QueryError::memory(limit))?);
+        self.limit_bytes = limit;
+        Ok(())
+    }
+
+    /// An error where so many boxes cannot all be shown within the query's memory.
+    pub(super) fn check_shown(&self, boxes: usize) -> Result<(), QueryError> {
+        match self.left_bytes {
+            Some(left) if boxes.saturating_mul(BYTES_PER_SHOWN_BOX) > left => {
+                Err(QueryError::memory(self.limit_bytes))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A profile with all that is known of its frames.
     pub(super) fn named(profile: Profile, stats: ScanStats, engine: Engine<'_>) -> Self {
         let mut folded = Self { profile, stats, ..Self::default() };
@@ -96,10 +123,12 @@ impl Folded {
     }
 }
 
-/// What a node costs: in the profile, as a box of the tree and of the pruned one, with their indexes, and
-/// as columns of the answer.
-const BYTES_PER_NODE: usize = 260;
-/// What a frame costs, with its definition.
+/// What a box of the call tree costs while the tree is grown and sorted, with its index: its columns twice
+/// (44 bytes each), its place in the index (21 bytes, at least seven sixteenths full), and the order.
+pub(super) const BYTES_PER_BOX: usize = 120;
+/// What a box costs that is shown: in the columns of the answer, and as text.
+pub(super) const BYTES_PER_SHOWN_BOX: usize = 100;
+/// What a frame costs, with its definition and its name.
 const BYTES_PER_FRAME: usize = 500;
 /// Values of a label by which a flame graph can be grouped.
 const MAX_GROUPS: usize = 1000;
@@ -242,7 +271,7 @@ impl Sink for StackSink {
     }
 
     fn summed(&mut self, part: &Dictionary, stacks: SummedStacks<'_>, class: u32) {
-        let SummedStacks { nodes, values, counts } = stacks;
+        let SummedStacks { nodes, values, counts, .. } = stacks;
         for ((&node, &value), &count) in nodes.iter().zip(values).zip(counts) {
             let node = self.node(part, node, class as usize);
             self.profile.add(node, value, count);
@@ -269,7 +298,9 @@ impl Sink for StackSink {
     fn bytes(&self) -> usize {
         let Profile { nodes, frames, .. } = &self.profile;
         let remap: usize = self.nodes.iter().map(|nodes| size_of_val(nodes.as_slice())).sum();
-        nodes.len() * BYTES_PER_NODE
+        // Each node becomes a box at least.
+        self.profile.memory_bytes()
+            + nodes.len() * BYTES_PER_BOX
             + frames.len() * BYTES_PER_FRAME
             + remap
             + size_of_val(self.frames.as_slice())

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use stoker_dag::{LabelIx, LabelSet, NodeIx, SampleRow};
+use stoker_dag::{LabelIx, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
@@ -51,7 +51,7 @@ pub(super) trait Sink {
     /// Takes a row.
     fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32);
 
-    /// Whether sums over windows do in the place of rows.
+    /// Whether sums over windows, of an hour at most, do in the place of rows.
     fn takes_sums(&self) -> bool {
         false
     }
@@ -87,6 +87,9 @@ pub(super) trait Sink {
 /// Stacks of one class, each with the sums of its values and counts, as parallel columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SummedStacks<'a> {
+    /// A window of the one hour that all of it is of.
+    pub(super) window: UnixNanos,
+    pub(super) profile_type: &'a ProfileType,
     pub(super) nodes: &'a [NodeIx],
     pub(super) values: &'a [u64],
     pub(super) counts: &'a [u64],
@@ -240,13 +243,15 @@ impl Scan<'_> {
             let pair = (run.series, run.attributes);
             let Some(class) = self.class_of(part.dictionary, pair, pairs, sink)? else { continue };
             let all = SummedStacks {
+                window: sums.first_window,
+                profile_type: &sums.profile_type,
                 nodes: &sums.nodes[run.stacks.clone()],
                 values: &sums.values[run.stacks.clone()],
                 counts: &sums.counts[run.stacks.clone()],
             };
             let selected = if let Some(accepted) = &self.nodes {
                 let kept = Kept::of(all, accepted);
-                sink.summed(part.dictionary, kept.stacks(), class);
+                sink.summed(part.dictionary, kept.stacks(all), class);
                 kept.nodes.len() as u64
             } else {
                 sink.summed(part.dictionary, all, class);
@@ -408,8 +413,8 @@ impl Kept {
         kept
     }
 
-    fn stacks(&self) -> SummedStacks<'_> {
-        SummedStacks { nodes: &self.nodes, values: &self.values, counts: &self.counts }
+    fn stacks<'a>(&'a self, of: SummedStacks<'a>) -> SummedStacks<'a> {
+        SummedStacks { nodes: &self.nodes, values: &self.values, counts: &self.counts, ..of }
     }
 }
 

@@ -8,7 +8,7 @@ use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::gauge::Gauge;
-use super::scan::{Sink, scan};
+use super::scan::{Sink, SummedStacks, scan};
 use super::selector::value_of;
 use super::{Engine, Folded, Levels, Query, fold};
 use crate::store::{Level, WindowRows};
@@ -248,6 +248,17 @@ impl Sink for ServiceSink {
         self.index.insert(service.to_owned(), class);
         self.values.push(0);
         Ok(class)
+    }
+
+    fn takes_sums(&self) -> bool {
+        !self.gauge.is_gauge()
+    }
+
+    fn summed(&mut self, _: &Dictionary, stacks: SummedStacks<'_>, class: u32) {
+        let sum = |held: u64, all: &[u64]| all.iter().fold(held, |sum, n| sum.saturating_add(*n));
+        let value = &mut self.values[class as usize];
+        *value = sum(*value, stacks.values);
+        self.samples = sum(self.samples, stacks.counts);
     }
 
     fn row(&mut self, _: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {

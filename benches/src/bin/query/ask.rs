@@ -24,7 +24,7 @@ pub(crate) enum Question {
 }
 
 /// The service that is asked for by name.
-const SERVICE: &str = "service_name=\"service-3\"";
+const SERVICE: &str = "service_name=\"service-1\"";
 
 impl Question {
     pub(crate) const ALL: [Self; 4] =

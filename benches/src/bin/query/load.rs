@@ -38,7 +38,7 @@ pub(crate) const PROFILES: Load = Load {
     minutes: 20,
     by_minute: true,
     nodes: 100_000,
-    shape: Shape { services: 5, on_each: 1, samples: 40_000 },
+    shape: Shape { services: 2, on_each: 1, samples: 40_000 },
 };
 
 /// 200 hosts for 24 hours, four services on each, 40 services in all.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use stoker_analysis::{FunctionName, Naming, function_names};
-use stoker_dag::{LabelSet, NodeIx, SampleRow};
+use stoker_dag::{LabelSet, NodeIx, SampleRow, UnixNanos};
 use stoker_wire::Dictionary;
 
 use super::{CapacityOf, CapacityOptions};
@@ -14,7 +14,7 @@ use crate::query::error::QueryError;
 use crate::query::fold::{Folded, StackSink};
 use crate::query::gauge::Gauge;
 use crate::query::groups::Groups;
-use crate::query::scan::{ScanStats, Sink};
+use crate::query::scan::{ScanStats, Sink, SummedStacks};
 use crate::query::selector::value_of;
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 
@@ -97,8 +97,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn cell(&mut self, window: &WindowRows, class: u32) -> u32 {
-        let step = self.options.step.bucket(window.window);
+    fn cell(&mut self, window: UnixNanos, class: u32) -> u32 {
+        let step = self.options.step.bucket(window);
         if let Some((last_class, last_step, cell)) = self.last
             && (last_class, last_step) == (class, step)
         {
@@ -110,6 +110,24 @@ impl<'a> Collector<'a> {
         let cell = *self.cells.entry(cell).or_insert(next);
         self.last = Some((class, step, cell));
         cell
+    }
+
+    fn add(&mut self, part: &Dictionary, node: NodeIx, cell: u32, (value, count): (u64, u64)) {
+        let of_services = self.options.of == CapacityOf::Services;
+        let node = if of_services { NodeIx::ROOT } else { self.stacks.node(part, node, 0) };
+        if self.level == Level::Functions && !of_services {
+            let held = self.functions.entry((node, cell)).or_default();
+            held.0 += u128::from(value);
+            if self.options.of == CapacityOf::Modules || node == NodeIx::ROOT {
+                // Of modules, and of what has no stack, nothing else is known.
+                held.1 += u128::from(value);
+                held.2 = held.2.saturating_add(count);
+            }
+            return;
+        }
+        let held = self.rows.entry((node, cell)).or_default();
+        held.0 += u128::from(value);
+        held.1 = held.1.saturating_add(count);
     }
 
     /// The sums of all places, with functions named by all that is known.
@@ -232,30 +250,29 @@ impl Sink for Collector<'_> {
         Ok(class)
     }
 
-    fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
-        let cell = self.cell(window, class);
-        let of_services = self.options.of == CapacityOf::Services;
-        let node = if of_services { NodeIx::ROOT } else { self.stacks.node(part, row.node, 0) };
-        if self.level == Level::Functions && !of_services {
-            let held = self.functions.entry((node, cell)).or_default();
-            held.0 += u128::from(row.value);
-            if self.options.of == CapacityOf::Modules || node == NodeIx::ROOT {
-                // Of modules, and of what has no stack, nothing else is known.
-                held.1 += u128::from(row.value);
-                held.2 = held.2.saturating_add(row.count);
-            }
-            return;
+    fn takes_sums(&self) -> bool {
+        // Steps are whole hours.
+        true
+    }
+
+    fn summed(&mut self, part: &Dictionary, stacks: SummedStacks<'_>, class: u32) {
+        let cell = self.cell(stacks.window, class);
+        let sums = stacks.nodes.iter().zip(stacks.values).zip(stacks.counts);
+        for ((&node, &value), &count) in sums {
+            self.add(part, node, cell, (value, count));
         }
-        let held = self.rows.entry((node, cell)).or_default();
-        held.0 += u128::from(row.value);
-        held.1 = held.1.saturating_add(row.count);
+    }
+
+    fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
+        let cell = self.cell(window.window, class);
+        self.add(part, row.node, cell, (row.value, row.count));
     }
 
     fn total(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32) {
         if self.options.of != CapacityOf::Functions {
             return;
         }
-        let cell = self.cell(window, class);
+        let cell = self.cell(window.window, class);
         let node = self.stacks.node(part, row.node, 0);
         let held = self.functions.entry((node, cell)).or_default();
         held.1 += u128::from(row.value);

@@ -9,7 +9,7 @@ use super::CapacityStep;
 use crate::query::Engine;
 use crate::query::error::QueryError;
 use crate::query::groups::Groups;
-use crate::query::scan::Sink;
+use crate::query::scan::{Sink, SummedStacks};
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 
 /// Host time and CPU time of each step.
@@ -44,6 +44,16 @@ impl Sink for Coverage {
 
     fn level(&mut self, level: Level) {
         self.groups.level(level);
+    }
+
+    fn takes_sums(&self) -> bool {
+        true
+    }
+
+    fn summed(&mut self, _: &Dictionary, stacks: SummedStacks<'_>, _: u32) {
+        let held = self.steps.entry(self.step.bucket(stacks.window)).or_default();
+        let values = stacks.values.iter().map(|value| u128::from(*value));
+        held.profiled_ns += values.sum::<u128>();
     }
 
     fn row(&mut self, _: &Dictionary, window: &WindowRows, row: &SampleRow, _: u32) {

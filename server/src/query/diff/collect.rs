@@ -182,7 +182,7 @@ impl Sink for Collector {
     }
 
     fn summed(&mut self, part: &Dictionary, stacks: SummedStacks<'_>, column: u32) {
-        let SummedStacks { nodes, values, counts } = stacks;
+        let SummedStacks { nodes, values, counts, .. } = stacks;
         for ((&node, &value), &count) in nodes.iter().zip(values).zip(counts) {
             self.add(part, node, column, (value, count));
         }

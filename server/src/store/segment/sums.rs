@@ -11,6 +11,7 @@ use stoker_wire::Dictionary;
 use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
 use super::super::error::StoreError;
+use super::super::level::HOUR_NS;
 use super::super::messages::BlockEntry;
 use super::BlockKind;
 use super::columns::{Reader, columns_but, unzigzag};
@@ -20,7 +21,7 @@ use super::rows::{COLUMNS, RowBounds, STEPS};
 /// Sums have their places in the cache after those of blocks.
 const PLACES: usize = usize::MAX / 2;
 
-/// A block without its times.
+/// A block without its times, which are of one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sums {
     /// The first window that has a row.
@@ -71,7 +72,8 @@ impl Segment {
         dictionary: &SegmentDictionary,
     ) -> Result<Option<Arc<Sums>>, StoreError> {
         let SegmentDictionary::Columns(dictionary) = dictionary else { return Ok(None) };
-        if entry.kind != BlockKind::Rows.code() {
+        let is_of_an_hour = entry.first_window / HOUR_NS == entry.last_window / HOUR_NS;
+        if entry.kind != BlockKind::Rows.code() || !is_of_an_hour {
             return Ok(None);
         }
         let key = (self.id(), PLACES + at);
