@@ -41,13 +41,13 @@ pub(crate) const PROFILES: Load = Load {
     shape: Shape { services: 2, on_each: 1, samples: 40_000 },
 };
 
-/// 200 hosts for 24 hours, four services on each, 40 services in all.
+/// 200 hosts for 24 hours, four services on each, 40 services in all, a profile of each each minute.
 pub(crate) const DAY: Load = Load {
     hosts: 200,
     minutes: 24 * 60,
-    by_minute: false,
-    nodes: u32::MAX,
-    shape: Shape { services: 40, on_each: 4, samples: 4 },
+    by_minute: true,
+    nodes: 200_000,
+    shape: Shape { services: 40, on_each: 4, samples: 24 },
 };
 
 pub(crate) fn config(dir: &Path) -> StoreConfig {
@@ -129,8 +129,9 @@ async fn ingest(store: &Store, load: &Load) -> Result<()> {
     let numbers: Vec<u64> =
         (0..load.minutes * WINDOWS_A_MINUTE).step_by(usize::try_from(step)?).collect();
     let of_stream = |a: &u64, b: &u64| a / STREAM_WINDOWS == b / STREAM_WINDOWS;
-    for (salt, numbers) in (0..).zip(numbers.chunk_by(of_stream)) {
-        let mut fleet = Fleet::new(load.shape, salt);
+    for numbers in numbers.chunk_by(of_stream) {
+        // Each hour does what the last one did: a program's stacks are mostly those that it had.
+        let mut fleet = Fleet::new(load.shape, 0);
         let mut rebases: Vec<StreamRebase> = Vec::new();
         rebases.resize_with(usize::try_from(load.hosts)?, StreamRebase::default);
         for numbers in numbers.chunks(AT_A_TIME) {

@@ -25,7 +25,7 @@ use load::Load;
 const HELP: &str = "\
 --only profiles|day|hourly   one load, not all
 --hosts N --hours N          the size of the day (200, 24)
---samples N                  samples of one service on one host in 10 s in it, on average (4)
+--samples N                  samples of one service on one host in a minute of it, on average (24)
 --cold N --warm N            processes, and questions of each after its first (8, 40)
 --dir D                      keeps the stores in D, and uses those that are there
 --http                       asks the first load over HTTP, too
