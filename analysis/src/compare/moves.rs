@@ -3,6 +3,8 @@
 //! its callers, its module and its class, and both sides are brought to the same names before
 //! anything is compared: what remains is a change of cost, not of names.
 
+use std::cmp::Ordering;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::report::{Move, MoveKind};
@@ -121,6 +123,11 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// Which of two that are alike comes first: keys are numbered as they come, names are not.
+    fn by_name(&self, a: KeyIx, b: KeyIx) -> Ordering {
+        self.table.keys[a.at()].cmp(&self.table.keys[b.at()])
+    }
+
     /// Keys that are on `side` only, the largest first.
     fn one_sided(&self, sums: &Sums, side: usize) -> Vec<KeyIx> {
         let is_one_sided = |key: &KeyIx| {
@@ -132,7 +139,7 @@ impl Finder<'_> {
         let keys = (0u32..).map(KeyIx).take(self.table.keys.len());
         let mut keys: Vec<KeyIx> = keys.filter(is_one_sided).collect();
         let size = |key: &KeyIx| self.shares[key.at()][1][side];
-        keys.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.cmp(b)));
+        keys.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| self.by_name(*a, *b)));
         keys
     }
 
@@ -144,7 +151,8 @@ impl Finder<'_> {
         for &old in gone {
             let scored = free.iter().map(|&new| (self.likeness(old, new), new));
             let best = scored.filter(|(score, _)| *score > 0.0);
-            let best = best.max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
+            let best =
+                best.max_by(|(a, x), (b, y)| a.total_cmp(b).then_with(|| self.by_name(*y, *x)));
             let Some((_, new)) = best else {
                 left.push(old);
                 continue;
@@ -233,7 +241,9 @@ impl Finder<'_> {
         }
         let to_one = callers.len() == 1;
         let mut to: Vec<(&KeyIx, &[f64; 2])> = callers.iter().collect();
-        to.sort_by(|(a, x), (b, y)| y[side].total_cmp(&x[side]).then(a.cmp(b)));
+        to.sort_by(|(a, x), (b, y)| {
+            y[side].total_cmp(&x[side]).then_with(|| self.by_name(**a, **b))
+        });
         let to = to.into_iter().map(|(caller, _)| self.table.keys[caller.at()].clone()).collect();
         self.moves.list.push(Move {
             kind: if side == 0 { MoveKind::Inlined } else { MoveKind::Outlined },

@@ -27,7 +27,7 @@ const MAX_SITES: u64 = 8;
 /// What requests of a service are about; each has a function that handles it.
 const HANDLERS: u64 = 24;
 /// Instructions of a function at which samples are taken.
-const INSTRUCTIONS: f64 = 16.0;
+const INSTRUCTIONS: f64 = 40.0;
 /// One call site in so many calls its own function or the caller's again, sixty times in a hundred: most
 /// recursion is shallow.
 const RECURSIVE: u64 = 24;
@@ -35,8 +35,8 @@ const RECURSIVE: u64 = 24;
 const DEEPLY_RECURSIVE: u64 = 480;
 /// One of a library's functions in so many keeps [`OWN_TIME_PERCENT`] of its time for itself, the others
 /// only call; of a service's own functions it is one in four times as many.
-const OWN_TIME: u64 = 4;
-const OWN_TIME_PERCENT: u64 = 40;
+const OWN_TIME: u64 = 3;
+const OWN_TIME_PERCENT: u64 = 50;
 /// One call site in so many is indirect.
 const INDIRECT: u64 = 20;
 
@@ -86,7 +86,7 @@ impl Program {
             let function = LIBRARY_FUNCTIONS - 1 - outer;
             stack.push(Place { function, address: 41 });
         }
-        let handler = (skewed(random, HANDLERS as f64, 4) + load * 5) % HANDLERS;
+        let handler = (skewed(random, HANDLERS as f64, 6) + load * 5) % HANDLERS;
         let dispatch = Place { function: DISPATCH, address: 81 };
         stack.push(dispatch);
         let mut at = DISPATCH + 1 + u32::try_from(handler).unwrap_or(0);
@@ -101,7 +101,7 @@ impl Program {
             stack.push(Place { function: at, address });
             at = callee;
         }
-        let instruction = skewed(random, INSTRUCTIONS, 6);
+        let instruction = skewed(random, INSTRUCTIONS, 8);
         let address = mix(self.shape(at), instruction) % u64::from(FUNCTION_BYTES / 2) * 2;
         stack.push(Place { function: at, address: u32::try_from(address).unwrap_or(0) });
     }
@@ -125,7 +125,7 @@ impl Program {
     fn site(self, random: &mut Rng, function: u32) -> u64 {
         let shape = self.shape(function);
         let sites = 1 + shape / OWN_TIME % MAX_SITES;
-        let (least, more) = if is_own(function) { (24, 128) } else { (12, 48) };
+        let (least, more) = if is_own(function) { (64, 256) } else { (24, 96) };
         let power = least + i32::try_from(shape / 64 % more).unwrap_or(0);
         skewed(random, sites as f64, power).min(sites - 1)
     }

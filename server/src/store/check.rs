@@ -60,13 +60,18 @@ pub struct HeldBytes {
     pub facts: u64,
 }
 
+/// What says what is meant.
+const NAMES: [u32; 2] = [BlockKind::Names.code(), BlockKind::Definitions.code()];
+/// Stacks of every version whose footer says how many nodes they are.
+const STACKS: [u32; 2] = [BlockKind::StackColumns.code(), BlockKind::Stacks.code()];
+
 impl CheckReport {
     fn blocks(&mut self, footer: &Footer) {
         for block in &footer.blocks {
             let held = match block.kind {
-                kind if kind == BlockKind::Names.code() => &mut self.held.names,
+                kind if NAMES.contains(&kind) => &mut self.held.names,
                 kind if kind == BlockKind::Facts.code() => &mut self.held.facts,
-                kind if kind == BlockKind::Stacks.code() => {
+                kind if STACKS.contains(&kind) => {
                     self.nodes += block.rows;
                     &mut self.held.stacks
                 }

@@ -58,7 +58,8 @@ pub fn span_ns(to: Level) -> u64 {
 
 /// Whether a segment has nothing but what it stands for.
 pub fn is_marker(segment: &Segment) -> bool {
-    let nothing = [BlockKind::Names.code(), BlockKind::Stacks.code()];
+    let nothing = [BlockKind::Names, BlockKind::StackColumns, BlockKind::Stacks];
+    let nothing = nothing.map(BlockKind::code);
     segment.footer.blocks.iter().all(|block| nothing.contains(&block.kind))
 }
 

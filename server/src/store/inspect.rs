@@ -16,10 +16,20 @@ use super::log::{header, replay};
 use super::merge::Merge;
 use super::messages::{BlockEntry, Footer};
 use super::records::write_record;
-use super::segment::{BlockKind, SEGMENT_VERSION, Segment, header as segment_header, seal};
+use super::segment::{
+    BlockKind, SEGMENT_VERSION, Segment, TRAILER_BYTES, header as segment_header, seal,
+};
 
 /// Most that one block claims to hold when decompressed: a target must not take memory for a claim.
 const MAX_CLAIM_BYTES: u64 = 1 << 20;
+
+/// Blocks that are messages, compressed as a whole.
+const MESSAGES: [u32; 4] = [
+    BlockKind::Names.code(),
+    BlockKind::WireStacks.code(),
+    BlockKind::WireRows.code(),
+    BlockKind::Facts.code(),
+];
 
 /// A log of these records.
 #[must_use]
@@ -35,7 +45,7 @@ pub fn segment_of(mut footer: Footer, blocks: &[(u32, u64, &[u8])]) -> Vec<u8> {
     let mut bytes = segment_header(SEGMENT_VERSION).to_vec();
     footer.blocks.clear();
     for (kind, rows, content) in blocks {
-        let is_message = [BlockKind::Names.code(), BlockKind::Facts.code()].contains(kind);
+        let is_message = MESSAGES.contains(kind);
         let packed = if is_message { zstd::bulk::compress(content, 1).ok() } else { None };
         let stored = packed.as_deref().unwrap_or(content);
         footer.blocks.push(BlockEntry {
@@ -52,6 +62,56 @@ pub fn segment_of(mut footer: Footer, blocks: &[(u32, u64, &[u8])]) -> Vec<u8> {
     }
     seal(&mut bytes, &footer.encode_to_vec());
     bytes
+}
+
+/// Bytes of a block in a loosened segment before its content: kind, rows, length.
+const LOOSE_HEAD: usize = 1 + 4 + 4;
+
+/// A segment of any version without what holds it together: its level, then of each block the kind (a
+/// byte), its rows and its length (four bytes each, little-endian) and the content, decompressed where
+/// it is a message. Nothing where it is no segment.
+#[must_use]
+pub fn loosened(segment: &[u8]) -> Option<Vec<u8>> {
+    let (rest, trailer) = segment.split_last_chunk::<TRAILER_BYTES>()?;
+    let length = u32::from_le_bytes(*trailer.first_chunk()?) as usize;
+    let footer = Footer::decode(rest.get(rest.len().checked_sub(length)?..)?).ok()?;
+    let mut loose = vec![u8::try_from(footer.level).ok()?];
+    for entry in &footer.blocks {
+        let (from, length) =
+            (usize::try_from(entry.offset).ok()?, usize::try_from(entry.length).ok()?);
+        let stored = segment.get(from..from.checked_add(length)?)?;
+        let content = match MESSAGES.contains(&entry.kind) {
+            true => zstd::bulk::decompress(stored, usize::try_from(entry.raw_length).ok()?).ok()?,
+            false => stored.to_vec(),
+        };
+        loose.push(u8::try_from(entry.kind).ok()?);
+        loose.extend(u32::try_from(entry.rows).ok()?.to_le_bytes());
+        loose.extend(u32::try_from(content.len()).ok()?.to_le_bytes());
+        loose.extend(content);
+    }
+    Some(loose)
+}
+
+/// The segment of [`loosened`] bytes: any bytes are one.
+#[must_use]
+pub fn tightened(loose: &[u8], mut footer: Footer) -> Vec<u8> {
+    let (level, mut rest) = loose.split_first().unwrap_or((&0, &[]));
+    let mut blocks = Vec::new();
+    while let Some((head, more)) = rest.split_at_checked(LOOSE_HEAD) {
+        let word =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (content, next) = more.split_at((word(5) as usize).min(more.len()));
+        blocks.push((u32::from(head[0]), u64::from(word(1)), content));
+        rest = next;
+    }
+    let rows_of = |kinds: &[BlockKind]| {
+        let counted = blocks.iter().filter(|block| kinds.iter().any(|kind| kind.code() == block.0));
+        counted.map(|block| block.1).sum()
+    };
+    footer.level = u32::from(*level);
+    footer.rows = rows_of(&[BlockKind::Rows, BlockKind::WireRows]);
+    footer.detailed_samples = rows_of(&[BlockKind::Details]);
+    segment_of(footer, &blocks)
 }
 
 /// Replays a log, as an open does; gives the number of its rows.

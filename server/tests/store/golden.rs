@@ -1,27 +1,28 @@
-//! Files of earlier versions stay readable: a log of version 1 and segments of versions 1 and 2 are
-//! kept beside this test, and rollups of version 3. `STOKER_GOLDEN=write` makes those that are not there; a version that was
+//! Files of earlier versions stay readable: a log of version 1 and segments of versions 1, 2 and 5 are
+//! kept beside this test, rollups of versions 3 and 5, and samples one by one of versions 4 and 5. `STOKER_GOLDEN=write` makes those that are not there; a version that was
 //! released is never made anew.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stoker_dag::UnixNanos;
-use stoker_server::store::{LOG_VERSION, SEGMENT_VERSION, Store, StoreConfig, TimeRange};
+use stoker_server::store::inspect::{loosened, read_segment, tightened};
+use stoker_server::store::messages::Footer;
+use stoker_server::store::{LOG_VERSION, RealDisk, SEGMENT_VERSION, Store, StoreConfig, TimeRange};
 
 use crate::files::{config, files, folder, open};
 use crate::model::{Agent, Content, some_rows};
 
-/// The version of segments that are no rollups.
-const RAW_VERSION: u32 = 2;
-/// The version of rollups.
-const ROLLUP_VERSION: u32 = 3;
-/// The version of segments that have samples one by one.
-const DETAILED_VERSION: u32 = 4;
+/// The versions of rollups.
+const ROLLUP_VERSIONS: [u32; 2] = [3, 5];
+/// The versions of logs and segments that have samples one by one.
+const DETAILED: [(&str, u32); 3] = [("logs", 4), ("segments", 4), ("segments", 5)];
 /// Rollups, and whether they have stacks.
 const ROLLUPS: [(&str, bool); 2] = [("hourly", true), ("functions", false)];
 
 /// Kind and version of each golden file.
-const GOLDEN: [(&str, u32); 3] = [("logs", 1), ("segments", 1), ("segments", 2)];
+const GOLDEN: [(&str, u32); 4] = [("logs", 1), ("segments", 1), ("segments", 2), ("segments", 5)];
 
 fn golden(kind: &str, version: u32) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -47,7 +48,7 @@ async fn write_golden() {
     for (mut agent, body) in expected().1 {
         agent.append(&store, &body).await.unwrap();
     }
-    for (kind, version) in [("logs", LOG_VERSION), ("segments", RAW_VERSION)] {
+    for (kind, version) in [("logs", LOG_VERSION), ("segments", SEGMENT_VERSION)] {
         let to = golden(kind, version);
         if !to.exists() {
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -99,27 +100,28 @@ async fn samples_one_by_one_are_read() {
         let store = open(dir.path());
         let (_, mut agent, body) = expected_details();
         agent.append(&store, &body).await.unwrap();
-        let to = |kind: &str| golden(&format!("detailed-{kind}"), DETAILED_VERSION);
-        std::fs::create_dir_all(to("logs").parent().unwrap()).unwrap();
         for kind in ["logs", "segments"] {
-            if !to(kind).exists() {
-                std::fs::copy(&files(dir.path(), kind)[0], to(kind)).unwrap();
+            let newest = DETAILED.iter().filter(|(of, _)| *of == kind).map(|(_, version)| *version);
+            let to = golden(&format!("detailed-{kind}"), newest.max().unwrap());
+            if !to.exists() {
+                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::fs::copy(&files(dir.path(), kind)[0], to).unwrap();
             }
             if kind == "logs" {
                 store.flush_and_close().await.unwrap();
             }
         }
     }
-    assert_eq!(SEGMENT_VERSION, DETAILED_VERSION, "the newest");
-    for kind in ["logs", "segments"] {
+    assert!(DETAILED.contains(&("segments", SEGMENT_VERSION)), "the newest");
+    for (kind, version) in DETAILED {
         let dir = folder();
         drop(open(dir.path()));
-        let bytes = std::fs::read(golden(&format!("detailed-{kind}"), DETAILED_VERSION)).unwrap();
+        let bytes = std::fs::read(golden(&format!("detailed-{kind}"), version)).unwrap();
         let name = file_name(kind, &bytes);
         std::fs::write(dir.path().join(kind).join("default").join(name), &bytes).unwrap();
         let expected = expected_details().0;
         assert!(!expected.details.is_empty());
-        assert_eq!(Content::of(&open(dir.path())), expected, "{kind}");
+        assert_eq!(Content::of(&open(dir.path())), expected, "{kind} {version}");
     }
 }
 
@@ -129,11 +131,6 @@ fn retentions(dir: &Path) -> [StoreConfig; 2] {
     let hourly = StoreConfig { retain_raw: Some(day), retain_hourly: None, ..config(dir) };
     let functions = StoreConfig { retain_raw: Some(day), retain_functions: None, ..config(dir) };
     [hourly, functions]
-}
-
-fn rollup(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    dir.join(format!("v{ROLLUP_VERSION}")).join(format!("{name}.bin"))
 }
 
 async fn write_rollups() {
@@ -148,7 +145,7 @@ async fn write_rollups() {
         let [hourly, functions] = retentions(dir.path());
         let store = Store::open(if of_level == 0 { hourly } else { functions }).unwrap();
         while store.maintain(UnixNanos(u64::MAX)) {}
-        let to = rollup(name);
+        let to = golden(name, SEGMENT_VERSION);
         if !to.exists() {
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             std::fs::copy(&files(dir.path(), "segments")[0], to).unwrap();
@@ -161,11 +158,13 @@ async fn rollups_of_every_version_are_read() {
     if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
         write_rollups().await;
     }
-    for (name, has_stacks) in ROLLUPS {
+    let all = ROLLUP_VERSIONS.into_iter();
+    let all = all.flat_map(|version| ROLLUPS.map(|(name, has_stacks)| (version, name, has_stacks)));
+    for (version, name, has_stacks) in all {
         let dir = folder();
         drop(open(dir.path()));
-        let bytes = std::fs::read(rollup(name)).unwrap();
-        assert_eq!(bytes[8..12], ROLLUP_VERSION.to_le_bytes(), "{name}");
+        let bytes = std::fs::read(golden(name, version)).unwrap();
+        assert_eq!(bytes[8..12], version.to_le_bytes(), "{name}");
         let to = dir.path().join("segments/default").join(file_name("segments", &bytes));
         std::fs::write(to, &bytes).unwrap();
         let store = open(dir.path());
@@ -183,6 +182,37 @@ async fn rollups_of_every_version_are_read() {
         let all = TimeRange::ALL;
         let dropped = store.rollups(&tenant, all).unwrap().dropped;
         assert_eq!(dropped.into_iter().collect::<Vec<_>>(), ["pod"], "{name}");
+    }
+}
+
+/// Fuzz targets begin with every kind of segment that there is.
+#[test]
+fn fuzz_seeds_are_the_golden_segments() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/store_segment");
+    let raw = GOLDEN.into_iter().filter(|(kind, _)| *kind == "segments");
+    let detailed = DETAILED.into_iter().filter(|(kind, _)| *kind == "segments");
+    let rollups = ROLLUP_VERSIONS.into_iter().flat_map(|v| ROLLUPS.map(|(name, _)| (name, v)));
+    let detailed = detailed.map(|(_, version)| ("detailed-segments", version));
+    for (kind, version) in raw.chain(detailed).chain(rollups) {
+        let segment = std::fs::read(golden(kind, version)).unwrap();
+        let loose = loosened(&segment).unwrap();
+        let seed = seeds.join(format!("{kind}-v{version}"));
+        if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
+            std::fs::create_dir_all(&seeds).unwrap();
+            std::fs::write(&seed, &loose).unwrap();
+        }
+        assert!(std::fs::read(&seed).unwrap() == loose, "{kind} {version}: STOKER_GOLDEN=write");
+        // A seed is of use only where the target reads it to its end.
+        let mut footer = Footer { id: 1, tenant: "default".into(), ..Footer::default() };
+        footer.last_window = u64::MAX;
+        footer.profile_types = vec!["process_cpu:cpu:nanoseconds:cpu:nanoseconds".to_owned(); 8];
+        let dir = folder();
+        let path = dir.path().join("segments/default/0000000000000001.seg");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, tightened(&loose, footer)).unwrap();
+        let tenant = stoker_server::store::TenantId::default_tenant();
+        let rows = read_segment(Arc::new(RealDisk), dir.path(), &tenant, 1);
+        assert!(rows.is_ok_and(|rows| rows > 0), "{kind} {version}");
     }
 }
 

@@ -2,19 +2,24 @@
 //!
 //! A segment is a header, blocks, a footer and a trailer. Names (strings, builds, frames, label
 //! sets, definitions) are a batch of the wire made by one fresh encoder, so that a segment has no
-//! format of its own for what the wire can already say. Stacks and rows, which are nearly all of it,
-//! are columns (`stacks`, `rows`). Each block is compressed and has its checksum in the footer, and
-//! is read only when it is asked for. Version 1, whose stacks and rows were the wire's, is still read.
-//! Version 3 is for rollups: its footer says the level, and function tables have totals. Version 4 has
-//! samples one by one (`details`) beside raw rows.
+//! format of its own for what the wire can already say. Rows are columns (`rows`), stacks are coded by what
+//! is expected of them (`stacks`). Each block is compressed and has its checksum in the footer, and
+//! is read only when it is asked for. Version 1, whose stacks and rows were the wire's, is still read, as are
+//! the later ones whose stacks were columns. The footers of rollups say their level, function tables have
+//! totals, and detailed recordings samples one by one (`details`) beside raw rows.
 
 mod blocks;
 mod columns;
+mod definitions;
 mod details;
 mod order;
+mod range_coder;
 mod read;
+mod read_stacks;
 mod read_v1;
+mod read_v4;
 mod rows;
+mod stack_model;
 mod stacks;
 mod sums;
 mod write;
@@ -25,13 +30,8 @@ pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, seal, write_s
 
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
-/// The newest version of segments that is read, and the one that samples one by one are written in: a
-/// reader that does not know them would lose them when it merges.
-pub const SEGMENT_VERSION: u32 = 4;
-/// The version that rollups are written in.
-const ROLLUP_VERSION: u32 = 3;
-/// The version that raw rows are written in: version 3 adds nothing for them.
-const RAW_VERSION: u32 = 2;
+/// The newest version of segments that is read, and the one that is written.
+pub const SEGMENT_VERSION: u32 = 5;
 /// Magic, version, and four bytes that are 0.
 pub const HEADER_BYTES: usize = 16;
 /// Length of the footer, its crc32c, magic.
@@ -48,7 +48,7 @@ const MAX_BLOCK_BYTES: u64 = 2 << 30;
 /// What a block holds. The numbers are in files and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockKind {
-    /// Strings, builds, frames, definitions; from version 2 on label sets.
+    /// Strings, builds, frames; up to version 4 definitions; from version 2 on label sets.
     Names = 1,
     /// Version 1: nodes and label sets.
     WireStacks = 2,
@@ -56,14 +56,18 @@ pub enum BlockKind {
     WireRows = 3,
     /// Facts of hosts.
     Facts = 4,
-    /// Nodes, depth first.
-    Stacks = 5,
+    /// Versions 2 to 4: nodes, depth first, as columns.
+    StackColumns = 5,
     /// Rows of one profile type and hour, by stack and then by time.
     Rows = 6,
     /// Version 3: total values of functions of one profile type and hour, as [`BlockKind::Rows`].
     FunctionTotals = 7,
     /// Version 4: samples one by one, of one profile type and hour.
     Details = 8,
+    /// From version 5 on: nodes, depth first.
+    Stacks = 9,
+    /// From version 5 on: what frames mean.
+    Definitions = 10,
 }
 
 impl BlockKind {

@@ -83,7 +83,7 @@ impl Order {
     pub fn names(&self, dictionary: &Dictionary) -> Dictionary {
         let mut names = Dictionary { modules: dictionary.modules.clone(), ..Dictionary::default() };
         let frames = &dictionary.frames;
-        for &frame in &self.stacks.frame_order {
+        for &frame in self.stacks.frame_order() {
             names.frames.intern_with_id(frames.id(frame), frames.frame(frame));
         }
         for &set in self.series.iter().chain(&self.attributes) {

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use stoker_dag::{Definition, FrameIx, LabelIx, LabelSet, ProfileType, UnixNanos};
+use stoker_dag::{Definition, FrameIx, LabelIx, LabelSet, NodeTable, ProfileType, UnixNanos};
 use stoker_wire::{Decoder, Dictionary, proto};
 
 use super::super::api::{PartView, TenantId, TimeRange, WindowFacts, WindowRows};
@@ -18,9 +18,11 @@ use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer};
 use super::super::names::{NamesGrowth, builds};
 use super::columns::columns;
+use super::definitions::read_definitions;
+use super::read_stacks::read_stacks;
 use super::read_v1;
+use super::read_v4::read_stack_columns;
 use super::rows::{RowBounds, by_window, read_timed};
-use super::stacks::read_stacks;
 use super::{BlockKind, MAX_BLOCK_BYTES};
 
 /// A segment that can be read.
@@ -99,8 +101,8 @@ impl Segment {
 
     /// How many nodes its stacks have; of version 1, where that is not said, none.
     pub fn nodes(&self) -> u64 {
-        let stacks =
-            self.footer.blocks.iter().filter(|entry| entry.kind == BlockKind::Stacks.code());
+        let kinds = [BlockKind::StackColumns, BlockKind::Stacks].map(BlockKind::code);
+        let stacks = self.footer.blocks.iter().filter(|entry| kinds.contains(&entry.kind));
         stacks.map(|entry| entry.rows).sum()
     }
 
@@ -126,8 +128,14 @@ impl Segment {
     ) -> Result<(Dictionary, Vec<(FrameIx, Definition)>), StoreError> {
         let mut decoder = Decoder::default();
         let batch: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
-        let body = self.decode(blobs, &mut decoder, &batch)?;
-        Ok((decoder.into_dictionary(), body.definitions))
+        let mut definitions = self.decode(blobs, &mut decoder, &batch)?.definitions;
+        let dictionary = decoder.into_dictionary();
+        if let Ok(entry) = self.only(blobs, BlockKind::Definitions) {
+            let block = self.stored(blobs, entry)?;
+            let read = read_definitions(&block, entry.raw_length, &dictionary.frames);
+            definitions = read.ok_or_else(|| self.contradicts(blobs, entry))?;
+        }
+        Ok((dictionary, definitions))
     }
 
     /// Reads everything once.
@@ -275,18 +283,29 @@ impl Segment {
             SegmentDictionary::Wire(decoder)
         } else {
             let mut dictionary = decoder.into_dictionary();
-            let entry = self.only(blobs, BlockKind::Stacks)?;
-            let block = self.stored(blobs, entry)?;
-            let stacks = columns(&block, entry.raw_length.min(MAX_BLOCK_BYTES))
-                .and_then(|columns| read_stacks(&columns, dictionary.frames.len()))
-                .filter(|nodes| nodes.len() as u64 == entry.rows.saturating_add(1));
-            dictionary.nodes = stacks.ok_or_else(|| self.contradicts(blobs, entry))?;
+            let frames = dictionary.frames.len();
+            dictionary.nodes = self.read_nodes(blobs, frames)?;
             SegmentDictionary::Columns(dictionary)
         };
         let held = Arc::new(held);
         let bytes = dictionary_bytes(held.get());
         cache.put(key, Cached::Dictionary(Arc::clone(&held)), bytes);
         Ok(held)
+    }
+
+    fn read_nodes(&self, blobs: &dyn Blobs, frames: usize) -> Result<NodeTable, StoreError> {
+        let (entry, is_columns) = match self.only(blobs, BlockKind::StackColumns) {
+            Ok(entry) => (entry, true),
+            Err(_) => (self.only(blobs, BlockKind::Stacks)?, false),
+        };
+        let block = self.stored(blobs, entry)?;
+        let nodes = match is_columns {
+            true => columns(&block, entry.raw_length.min(MAX_BLOCK_BYTES))
+                .and_then(|columns| read_stack_columns(&columns, frames))
+                .filter(|nodes| nodes.len() as u64 == entry.rows.saturating_add(1)),
+            false => read_stacks(&block, entry.rows, frames),
+        };
+        nodes.ok_or_else(|| self.contradicts(blobs, entry))
     }
 
     fn rows(

@@ -1,79 +1,94 @@
-//! Stacks as columns: depth first, so that a node mostly stands below the one before it, and each
-//! frame by its rank among the frames that were seen above the same caller. A program calls few
-//! functions from one place, so both are small numbers.
+//! Stacks, depth first, as decisions that `stack_model` expects and `range_coder` writes: what is below a
+//! node follows from its frame and its caller's more often than not.
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use stoker_dag::{FrameIx, NodeIx, NodeTable};
-use stoker_wire::limits;
 
-use super::columns::{Reader, put};
+use super::range_coder::RangeEncoder;
+use super::stack_model::{Below, ROOT_EDGE, StackModel};
 
 /// What stands for "not written".
 const NONE: u32 = u32::MAX;
 
-/// The order in which nodes and frames are written.
+/// The order in which nodes and frames are written, and the nodes themselves.
 #[derive(Debug)]
 pub struct StackOrder {
     /// New index of each node of the old table; meaningless for those that are left out.
     nodes: Vec<u32>,
-    /// Old nodes in new order, without the root.
-    order: Vec<NodeIx>,
+    /// How many nodes are written, the root left out.
+    written: u32,
+    frames: FrameOrder,
+    /// The nodes.
+    pub bytes: Vec<u8>,
+}
+
+/// The order of frames.
+#[derive(Debug)]
+struct FrameOrder {
     /// New index of each frame.
-    frames: Vec<u32>,
+    new: Vec<u32>,
     /// Old frames in new order.
-    pub frame_order: Vec<FrameIx>,
+    old: Vec<FrameIx>,
+}
+
+impl FrameOrder {
+    fn add(&mut self, frame: FrameIx) -> u32 {
+        let held = &mut self.new[frame.at()];
+        if *held == NONE {
+            *held = index(self.old.len());
+            self.old.push(frame);
+        }
+        *held
+    }
 }
 
 impl StackOrder {
-    /// Depth-first order of the nodes that `used` marks (closed upwards by this), and the order in
-    /// which that meets frames.
+    /// The nodes that `used` marks (closed upwards by this), in an order that is cheap to write; frames in
+    /// the order in which that meets them.
     pub fn new(table: &NodeTable, frame_count: usize, mut used: Vec<bool>) -> Self {
         for (node, parent, _) in table.iter().rev() {
             if used[node.at()] {
                 used[parent.at()] = true;
             }
         }
-        // Lists of children, in order of node.
-        let (mut child, mut sibling) = (vec![NONE; table.len()], vec![NONE; table.len()]);
-        for (node, parent, _) in table.iter().rev() {
-            if used[node.at()] {
-                sibling[node.at()] = child[parent.at()];
-                child[parent.at()] = node.0;
-            }
-        }
+        let tree = Tree::new(table, &used);
         let mut order = Self {
             nodes: vec![0; table.len()],
-            order: Vec::new(),
-            frames: vec![NONE; frame_count],
-            frame_order: Vec::new(),
+            written: 0,
+            frames: FrameOrder { new: vec![NONE; frame_count], old: Vec::new() },
+            bytes: Vec::new(),
         };
-        let mut pending = vec![child[0]];
-        while let Some(at) = pending.pop() {
-            if at == NONE {
-                continue;
-            }
-            order.visit(table, NodeIx(at));
-            pending.push(sibling[at as usize]);
-            pending.push(child[at as usize]);
-        }
+        order.write(&tree);
         order
     }
 
-    fn visit(&mut self, table: &NodeTable, node: NodeIx) {
-        self.order.push(node);
-        self.nodes[node.at()] = index(self.order.len());
-        if let Some(frame) = table.frame(node) {
-            self.add_frame(frame);
+    fn write(&mut self, tree: &Tree<'_>) {
+        let (mut coder, mut model) = (RangeEncoder::default(), StackModel::default());
+        let (mut known, mut edges) = (FxHashMap::default(), Vec::new());
+        let mut pending = vec![(NodeIx::ROOT, ROOT_EDGE)];
+        while let Some((node, edge)) = pending.pop() {
+            self.nodes[node.at()] = self.written;
+            self.written += 1;
+            let mut children = Children::of(tree, node, &mut self.frames, &mut known);
+            edges.clear();
+            let said = model.below(&mut coder, edge, &mut children, (&mut edges, usize::MAX));
+            debug_assert!(said.is_some(), "only what is read can contradict itself");
+            // The first is the next to be visited.
+            pending.extend(children.taken.iter().copied().zip(edges.iter().copied()).rev());
         }
+        self.written -= 1;
+        self.bytes = coder.finish();
     }
 
     /// The frame is written too; frames of nodes are already.
     pub fn add_frame(&mut self, frame: FrameIx) {
-        if self.frames[frame.at()] == NONE {
-            self.frames[frame.at()] = index(self.frame_order.len());
-            self.frame_order.push(frame);
-        }
+        self.frames.add(frame);
+    }
+
+    /// Old frames in new order.
+    pub fn frame_order(&self) -> &[FrameIx] {
+        &self.frames.old
     }
 
     /// Where a node is written.
@@ -83,48 +98,85 @@ impl StackOrder {
 
     /// Where a frame is written.
     pub fn frame(&self, old: FrameIx) -> FrameIx {
-        FrameIx(self.frames[old.at()])
+        FrameIx(self.frames.new[old.at()])
     }
 
     /// How many nodes are written, the root left out.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.written as usize
     }
+}
 
-    /// The columns: levels up from the node before, rank of the frame above its caller (0 is a new
-    /// one, which the third column gives: 0 is a frame that no node had before).
-    pub fn columns(&self, table: &NodeTable) -> [Vec<u8>; 3] {
-        let [mut ups, mut ranks, mut news] = [const { Vec::new() }; 3];
-        let mut known: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-        let mut seen = vec![0u32; self.frame_order.len() + 1];
-        let mut frames_met = 0;
-        let mut path: Vec<NodeIx> = vec![NodeIx::ROOT];
-        for &node in &self.order {
-            let parent = table.parent(node);
-            let before = path.len();
-            while path.last().is_some_and(|last| *last != parent) {
-                path.pop();
-            }
-            put(&mut ups, (before - path.len()) as u64);
-            path.push(node);
-            let frame = table.frame(node).map_or(NONE, |frame| self.frames[frame.at()]);
-            let caller = table.frame(parent).map_or(0, |frame| self.frames[frame.at()] + 1);
-            let next = &mut seen[caller as usize];
-            if let Some(rank) = known.get(&(caller, frame)) {
-                put(&mut ranks, u64::from(*rank));
-                continue;
-            }
-            *next += 1;
-            known.insert((caller, frame), *next);
-            put(&mut ranks, 0);
-            if frame == frames_met {
-                frames_met += 1;
-                put(&mut news, 0);
-            } else {
-                put(&mut news, u64::from(frame) + 1);
+/// Lists of the children that are written, in order of node.
+struct Tree<'a> {
+    table: &'a NodeTable,
+    child: Vec<u32>,
+    sibling: Vec<u32>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(table: &'a NodeTable, used: &[bool]) -> Self {
+        let (mut child, mut sibling) = (vec![NONE; table.len()], vec![NONE; table.len()]);
+        for (node, parent, _) in table.iter().rev() {
+            if used[node.at()] {
+                sibling[node.at()] = child[parent.at()];
+                child[parent.at()] = node.0;
             }
         }
-        [ups, ranks, news]
+        Self { table, child, sibling }
+    }
+}
+
+/// The children of a node, on their way into the model.
+struct Children<'a> {
+    /// With their frames as the old table has them.
+    left: SmallVec<[(NodeIx, FrameIx); 4]>,
+    next: usize,
+    /// In the order in which they are said.
+    taken: SmallVec<[NodeIx; 4]>,
+    frames: &'a mut FrameOrder,
+    edges: &'a mut FxHashMap<(u32, u32), u32>,
+}
+
+impl<'a> Children<'a> {
+    fn of(
+        tree: &Tree<'_>,
+        node: NodeIx,
+        frames: &'a mut FrameOrder,
+        edges: &'a mut FxHashMap<(u32, u32), u32>,
+    ) -> Self {
+        let mut left = SmallVec::new();
+        let mut at = tree.child[node.at()];
+        while at != NONE {
+            left.extend(tree.table.frame(NodeIx(at)).map(|frame| (NodeIx(at), frame)));
+            at = tree.sibling[at as usize];
+        }
+        Self { left, next: 0, taken: SmallVec::new(), frames, edges }
+    }
+}
+
+impl Below for Children<'_> {
+    fn take(&mut self, frame: u32) -> bool {
+        let old = self.frames.old[frame as usize];
+        let found = self.left.iter().position(|(_, held)| *held == old);
+        // Their order is kept: it is part of what the bytes depend on.
+        self.taken.extend(found.map(|at| self.left.remove(at).0));
+        found.is_some()
+    }
+
+    fn next(&mut self) -> Option<u32> {
+        let (node, frame) = *self.left.get(self.next)?;
+        self.next += 1;
+        self.taken.push(node);
+        Some(self.frames.add(frame))
+    }
+
+    fn edge(&self, caller: u32, frame: u32) -> Option<u32> {
+        self.edges.get(&(caller, frame)).copied()
+    }
+
+    fn learn(&mut self, caller: u32, frame: u32, edge: u32) {
+        self.edges.insert((caller, frame), edge);
     }
 }
 
@@ -132,52 +184,11 @@ fn index(at: usize) -> u32 {
     u32::try_from(at).expect("a table holds fewer than 2^32 entries: its memory bound comes first")
 }
 
-/// The nodes that the columns tell of, over so many frames; nothing where they contradict
-/// themselves or a limit.
-pub fn read_stacks([ups, ranks, news]: &[Vec<u8>; 3], frames: usize) -> Option<NodeTable> {
-    if ups.len() > limits::MAX_STREAM_NODES * 2 {
-        return None;
-    }
-    let (mut ups, mut ranks, mut news) = (Reader::new(ups), Reader::new(ranks), Reader::new(news));
-    let mut table = NodeTable::default();
-    table.reserve(ups.remaining());
-    let mut callees: Vec<SmallVec<[u32; 3]>> = vec![SmallVec::new(); frames + 1];
-    let mut frames_met = 0u32;
-    let mut path: Vec<(NodeIx, u32)> = vec![(NodeIx::ROOT, 0)];
-    while !ups.is_at_end() {
-        let up = ups.get32()? as usize;
-        path.truncate(path.len().checked_sub(up).filter(|left| *left > 0)?);
-        let &(parent, caller) = path.last()?;
-        let callees = &mut callees[caller as usize];
-        let frame = match ranks.get32()? {
-            0 => {
-                let frame = match news.get32()? {
-                    0 => {
-                        frames_met += 1;
-                        frames_met - 1
-                    }
-                    other => other - 1,
-                };
-                callees.push(frame);
-                frame
-            }
-            rank => *callees.get(rank as usize - 1)?,
-        };
-        if frame as usize >= frames || path.len() > usize::from(limits::MAX_STACK_DEPTH) {
-            return None;
-        }
-        let expected = table.len();
-        let node = table.child(parent, FrameIx(frame));
-        if node.at() != expected || expected > limits::MAX_STREAM_NODES {
-            return None;
-        }
-        path.push((node, frame + 1));
-    }
-    (ranks.is_at_end() && news.is_at_end()).then_some(table)
-}
-
 #[cfg(test)]
 mod tests {
+    use stoker_wire::limits;
+
+    use super::super::read_stacks::read_stacks;
     use super::*;
 
     #[test]
@@ -192,8 +203,8 @@ mod tests {
         }
         let used: Vec<bool> = (0..table.len()).map(|at| at % 3 == 0).collect();
         let order = StackOrder::new(&table, 50, used.clone());
-        let columns = order.columns(&table);
-        let read = read_stacks(&columns, order.frame_order.len()).unwrap();
+        let (frames, nodes) = (order.frame_order().len(), order.len() as u64);
+        let read = read_stacks(&order.bytes, nodes, frames).unwrap();
         assert_eq!(read.len(), order.len() + 1);
         for (node, _, _) in table.iter().filter(|(node, ..)| used[node.at()]) {
             let stack = table.stack(node);
@@ -203,16 +214,50 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_contradict_themselves_are_refused() {
-        let refused = |ups: &[u8], ranks: &[u8], news: &[u8], frames| {
-            read_stacks(&[ups.to_vec(), ranks.to_vec(), news.to_vec()], frames).is_none()
+    fn what_contradicts_itself_is_refused() {
+        let mut table = NodeTable::default();
+        let mut random = fastrand_like();
+        let mut nodes = vec![NodeIx::ROOT];
+        for _ in 0..500 {
+            let parent = nodes[random() % nodes.len()];
+            nodes.push(table.child(parent, FrameIx(u32::try_from(random() % 20).unwrap())));
+        }
+        let order = StackOrder::new(&table, 20, vec![true; table.len()]);
+        let (bytes, count) = (&order.bytes, order.len() as u64);
+        assert!(read_stacks(bytes, count, 20).is_some());
+        assert!(read_stacks(bytes, count + 1, 20).is_none(), "more nodes than there are");
+        assert!(read_stacks(bytes, count - 1, 20).is_none(), "fewer");
+        assert!(read_stacks(bytes, count, 19).is_none(), "a frame that is not there");
+        assert!(read_stacks(bytes, u64::MAX, 20).is_none(), "more than bytes can say");
+        for length in 0..bytes.len() {
+            assert!(read_stacks(&bytes[..length], count, 20).is_none(), "cut at {length}");
+        }
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1 << (at % 8);
+            // What it says then, if anything, is within bounds.
+            if let Some(read) = read_stacks(&other, count, 20) {
+                assert!(read.iter().all(|(_, _, frame)| frame.at() < 20));
+            }
+        }
+        let none = StackOrder::new(&NodeTable::default(), 0, vec![false]);
+        assert!(read_stacks(&none.bytes, 0, 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn stacks_deeper_than_the_limit_are_refused() {
+        let mut table = NodeTable::default();
+        let mut node = NodeIx::ROOT;
+        for _ in 0..limits::MAX_STACK_DEPTH {
+            node = table.child(node, FrameIx(0));
+        }
+        let read = |table: &NodeTable| {
+            let order = StackOrder::new(table, 1, vec![true; table.len()]);
+            read_stacks(&order.bytes, order.len() as u64, 1)
         };
-        assert!(!refused(&[0, 0], &[0, 0], &[0, 0], 2));
-        assert!(refused(&[0, 0], &[0, 0], &[0, 0], 1), "a frame that is not there");
-        assert!(refused(&[1], &[0], &[0], 1), "above the root");
-        assert!(refused(&[0, 1], &[0, 1], &[0], 1), "one node twice");
-        assert!(refused(&[0], &[1], &[], 1), "a rank that nobody has");
-        assert!(refused(&[0], &[0, 0], &[0], 1), "columns of different length");
+        assert!(read(&table).is_some());
+        table.child(node, FrameIx(0));
+        assert!(read(&table).is_none());
     }
 
     fn fastrand_like() -> impl FnMut() -> usize {

@@ -15,13 +15,12 @@ use super::super::head::HeadRows;
 use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, Watermark};
 use super::super::reduce::HOST;
-use super::columns::ColumnWriter;
+use super::definitions::write_definitions;
 use super::details::{TimedDetail, write_details};
 use super::order::Order;
 use super::rows::{TimedRow, write_rows};
 use super::{
-    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, RAW_VERSION, ROLLUP_VERSION,
-    SEGMENT_VERSION, header,
+    BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, SEGMENT_VERSION, header,
 };
 
 /// zstd's level where a log is sealed: fast enough that sealing keeps up with ingest.
@@ -70,12 +69,7 @@ pub struct Rollup<'a> {
 pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), StoreError> {
     let write = || -> io::Result<(Vec<u8>, Footer)> {
         let details = &content.rows.details;
-        let version = match (content.rollup.level, details.is_empty()) {
-            (Level::Raw, true) => RAW_VERSION,
-            (Level::Raw, false) => SEGMENT_VERSION,
-            (Level::Hourly | Level::Functions, _) => ROLLUP_VERSION,
-        };
-        let bytes = header(version).to_vec();
+        let bytes = header(SEGMENT_VERSION).to_vec();
         let mut out = Blocks { bytes, entries: Vec::new(), level: content.level };
         let (windows, totals) = (&content.rows.windows, content.rollup.totals);
         let order = Order::new(content.dictionary, [windows, totals], details, content.definitions);
@@ -173,15 +167,15 @@ impl Blocks {
         let definitions: Vec<_> =
             definitions.map(|(frame, d)| (order.stacks.frame(*frame), d.clone())).collect();
         let names = order.names(content.dictionary);
-        let names = Encoder::default().define(&names, &definitions);
-        self.message(&names, about(BlockKind::Names))?;
-        let mut columns = ColumnWriter::default();
-        for column in order.stacks.columns(&content.dictionary.nodes) {
-            columns.push(&column, self.level)?;
+        let batch = Encoder::default().define(&names, &[]);
+        self.message(&batch, about(BlockKind::Names))?;
+        if !definitions.is_empty() {
+            let (stored, raw) = write_definitions(&names.frames, &definitions, self.level)?;
+            let rows = definitions.len() as u64;
+            self.push(&stored, raw, BlockEntry { rows, ..about(BlockKind::Definitions) });
         }
-        let (stored, raw_length) = columns.finish();
-        let rows = order.stacks.len() as u64;
-        self.push(&stored, raw_length, BlockEntry { rows, ..about(BlockKind::Stacks) });
+        let (stacks, rows) = (&order.stacks.bytes, order.stacks.len() as u64);
+        self.push(stacks, stacks.len() as u64, BlockEntry { rows, ..about(BlockKind::Stacks) });
         Ok(())
     }
 
