@@ -84,8 +84,8 @@ pub(crate) struct Flags {
     /// Sample only the processes of this control group (version 2) and below
     #[arg(long, value_name = "DIR")]
     cgroup: Option<PathBuf>,
-    /// Tell samples one by one: when, in which thread, on which CPU. For heatmaps; costs bytes on the
-    /// wire and on the server's disk
+    /// Tell samples one by one: when, in which thread, on which CPU. For heatmaps; takes some 4 bytes
+    /// a sample on the wire and as much on the server's disk
     #[arg(long, env = "STOKER_DETAILED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     detailed: Option<bool>,
     /// Seconds between batches, 1 to 60 [default: 5]

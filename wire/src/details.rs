@@ -3,7 +3,8 @@
 //!
 //! Samples stand CPU by CPU in order of time, because a sampler is a clock: the next sample of a CPU comes
 //! one usual gap later, give or take microseconds, so a moment costs a byte. A thread is a place in a table
-//! of the batch, and most often that of the sample before.
+//! of the batch, and most often that of the sample before. A row is told against that of the thread's sample
+//! before: what one thread does stands close together among the rows.
 
 use stoker_dag::WINDOW_NS;
 
@@ -60,6 +61,7 @@ pub(crate) fn write(details: &Details) -> proto::Details {
         out.thread.push(thread.0 - before);
         before = thread.0;
     }
+    let mut last_rows = vec![0; threads.len()];
     for run in samples.chunk_by(|a, b| a.cpu == b.cpu) {
         out.run_cpu.push(run[0].cpu.0);
         out.run_length.push(u32::try_from(run.len()).expect("fewer than 2^32 samples"));
@@ -68,14 +70,19 @@ pub(crate) fn write(details: &Details) -> proto::Details {
             let gap = i64::from(sample.offset_us) - time - i64::from(interval_us);
             time = i64::from(sample.offset_us);
             out.time_delta.push(i32::try_from(gap).expect("a window is far below 2^31 us"));
-            let is_same = thread.replace(sample.thread) == Some(sample.thread);
-            let place = || threads.partition_point(|known| *known < sample.thread) + 1;
-            let place = if is_same { 0 } else { place() };
-            out.thread_place.push(u32::try_from(place).expect("fewer than 2^32 threads"));
-            out.row.push(sample.row);
+            let place = threads.partition_point(|known| *known < sample.thread);
+            let is_same = thread.replace(place) == Some(place);
+            let told = if is_same { 0 } else { place + 1 };
+            out.thread_place.push(u32::try_from(told).expect("fewer than 2^32 threads"));
+            out.row_delta.push(row_of(sample) - last_rows[place]);
+            last_rows[place] = row_of(sample);
         }
     }
     out
+}
+
+fn row_of(sample: &DetailedSample) -> i32 {
+    i32::try_from(sample.row).expect("a batch has far fewer rows than 2^31")
 }
 
 /// The median of the gaps between samples of one CPU.
@@ -94,7 +101,7 @@ pub(crate) fn read(
     from: &[proto::Details],
     groups: &[RowGroup],
 ) -> Result<Vec<Details>, WireError> {
-    let samples = from.iter().map(|details| details.row.len()).sum();
+    let samples = from.iter().map(|details| details.row_delta.len()).sum();
     within("samples of a batch", samples, limits::MAX_BATCH_DETAILS)?;
     if !from.is_sorted_by(|a, b| a.group < b.group) {
         return Err(WireError::Malformed("samples of one group of rows stand in two places"));
@@ -107,7 +114,7 @@ fn read_one(from: &proto::Details, groups: &[RowGroup]) -> Result<Details, WireE
     let of = groups.get(group).filter(|of| of.period != 0);
     let of = of.ok_or(WireError::Malformed("samples of a group of rows that has none"))?;
     let in_runs = from.run_length.iter().map(|&length| u64::from(length)).sum::<u64>();
-    let count = from.row.len();
+    let count = from.row_delta.len();
     if from.run_cpu.len() != from.run_length.len()
         || in_runs != count as u64
         || from.time_delta.len() != count
@@ -119,25 +126,31 @@ fn read_one(from: &proto::Details, groups: &[RowGroup]) -> Result<Details, WireE
         return Err(WireError::Malformed("samples are not in order of CPU"));
     }
     let threads = threads(&from.thread)?;
+    let mut last_rows = vec![0u32; threads.len()];
     let mut left: Vec<u64> = of.rows.iter().map(|row| row.count).collect();
     let mut samples = Vec::with_capacity(count);
     for (&cpu, &length) in from.run_cpu.iter().zip(&from.run_length) {
-        let (mut time, mut thread) = (0, None);
+        let (mut time, mut place) = (0, None);
         for _ in 0..length {
             let at = samples.len();
             let offset_us = moment(time, from.time_delta[at], from.interval_us)?;
             time = i64::from(offset_us);
-            if let Some(place) = (from.thread_place[at] as usize).checked_sub(1) {
-                thread = threads.get(place).copied();
-            }
-            let thread = thread.ok_or(WireError::Malformed("a sample of no thread"))?;
-            let row = from.row[at];
+            let told = (from.thread_place[at] as usize).checked_sub(1);
+            place = told.or(place).filter(|place| *place < threads.len());
+            let place = place.ok_or(WireError::Malformed("a sample of no thread"))?;
+            let row = last_rows[place].wrapping_add_signed(from.row_delta[at]);
+            last_rows[place] = row;
             let left =
                 left.get_mut(row as usize).and_then(|left| Some((left.checked_sub(1)?, left)));
             let (fewer, left) =
                 left.ok_or(WireError::Malformed("more samples of a row than it counts"))?;
             *left = fewer;
-            samples.push(DetailedSample { cpu: CpuId(cpu), offset_us, thread, row });
+            samples.push(DetailedSample {
+                cpu: CpuId(cpu),
+                offset_us,
+                thread: threads[place],
+                row,
+            });
         }
     }
     Ok(Details { group, samples })

@@ -127,8 +127,8 @@ fn contradictions_are_named() {
     let cases: [(Change, &str); 12] = [
         (|b| b.details[0].group = 1, "that has none"),
         (|b| b.details.push(b.details[0].clone()), "in two places"),
-        (|b| b.details[0].row[0] = 9, "more samples of a row"),
-        (|b| b.details[0].row = vec![1; 3], "more samples of a row"),
+        (|b| b.details[0].row_delta[0] = 9, "more samples of a row"),
+        (|b| b.details[0].row_delta = vec![1, 1, 0], "more samples of a row"),
         (|b| b.details[0].time_delta[0] = -896, "out of order"),
         (|b| b.details[0].time_delta[1] = i32::MIN, "out of order"),
         (|b| b.details[0].interval_us = u32::MAX, "outside the batch's window"),
@@ -161,4 +161,4 @@ fn the_bytes_are_those_that_were_agreed_on() {
     assert_eq!(details, batch.details[0]);
 }
 
-const GOLDEN: &str = "10f64e1a020405220200022a0203013208d79d010100e19d013a0401000202420400010100";
+const GOLDEN: &str = "10f64e1a020405220200022a0203013208d79d010100e19d013a0401000202420400020201";

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use prost::Message as _;
 use stoker_server::store::inspect::{log_of, read_log, read_segment, segment_of};
 use stoker_server::store::messages::Footer;
-use stoker_server::store::{RealDisk, TenantId};
+use stoker_server::store::{RealDisk, Store, TenantId};
 
 use crate::files::{crash_copy, files, folder};
-use crate::model::filled;
+use crate::model::{Agent, filled, some_rows};
 
 const CHANGES: u64 = 1500;
 /// Kinds of blocks that are messages, compressed as a whole; see `docs/formats.md`.
@@ -34,10 +34,19 @@ fn change(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
     }
 }
 
+/// A batch that tells samples one by one.
+async fn add_details(store: &Store) {
+    let mut agent = Agent::new(3);
+    let body = agent.batch(1, &some_rows(3));
+    assert!(body.detailed_samples() > 0);
+    agent.append(store, &body).await.unwrap();
+}
+
 #[tokio::test]
 async fn records_that_make_no_sense_are_no_panic() {
     let dir = folder();
     let (store, _, _) = filled(dir.path()).await;
+    add_details(&store).await;
     let copy = crash_copy(dir.path(), false);
     drop(store);
     let bytes = std::fs::read(files(copy.path(), "logs").pop().unwrap()).unwrap();
@@ -68,6 +77,7 @@ async fn records_that_make_no_sense_are_no_panic() {
 async fn blocks_that_make_no_sense_are_no_panic() {
     let dir = folder();
     let (store, _, _) = filled(dir.path()).await;
+    add_details(&store).await;
     store.flush_and_close().await.unwrap();
     let file = files(dir.path(), "segments").pop().unwrap();
     let bytes = std::fs::read(&file).unwrap();

@@ -75,6 +75,8 @@ pub fn write_details(samples: &[TimedDetail], level: i32) -> io::Result<(Vec<u8>
     let follows = |a: &TimedDetail, b: &TimedDetail| {
         a.sample.cpu == b.sample.cpu && a.at_us(first_window) <= b.at_us(first_window)
     };
+    // By thread: the place of its last sample's row.
+    let mut last_rows = vec![0i64; thread_table.len()];
     for run in samples.chunk_by(follows) {
         let interval = usual_gap(run, first_window);
         let about = [u64::from(run[0].sample.cpu.0), run.len() as u64, interval];
@@ -84,12 +86,13 @@ pub fn write_details(samples: &[TimedDetail], level: i32) -> io::Result<(Vec<u8>
             let at = timed.at_us(first_window);
             put(&mut times, zigzag((at - time).wrapping_sub(interval).cast_signed()));
             time = at;
-            let is_same = thread.replace(timed.sample.thread) == Some(timed.sample.thread);
-            put(
-                &mut thread_places,
-                if is_same { 0 } else { thread_table[&timed.sample.thread] + 1 },
-            );
-            put(&mut rows, distinct[&timed.distinct()]);
+            let place = thread_table[&timed.sample.thread];
+            let is_same = thread.replace(place) == Some(place);
+            put(&mut thread_places, if is_same { 0 } else { place + 1 });
+            let row = distinct[&timed.distinct()].cast_signed();
+            let last = &mut last_rows[usize::try_from(place).expect("a place of the table")];
+            put(&mut rows, zigzag(row - *last));
+            *last = row;
         }
     }
     let mut writer = ColumnWriter::default();
@@ -144,21 +147,23 @@ pub fn read_details(block: &[u8], bounds: RowBounds) -> Option<Vec<TimedDetail>>
     }
     let distinct = read_distinct([series, attributes, nodes, values], distinct, bounds)?;
     let threads = read_threads(threads)?;
+    let mut last_rows = vec![0i64; threads.len()];
     let mut samples = Vec::with_capacity(usize::try_from(count).ok()?);
     while !runs.is_at_end() {
         let (cpu, length, interval) = (CpuId(runs.get32()?), runs.get()?, runs.get()?);
-        let (mut time, mut thread) = (0u64, None);
+        let (mut time, mut place) = (0u64, None);
         for _ in 0..length {
             let gap = interval.wrapping_add(unzigzag(times.get()?).cast_unsigned());
             time = time.checked_add(gap)?;
             let window = first_window.checked_add(time / u64::from(WINDOW_US))?;
             let offset_us = u32::try_from(time % u64::from(WINDOW_US)).ok()?;
-            if let Some(place) = thread_places.get()?.checked_sub(1) {
-                thread = Some(*threads.get(usize::try_from(place).ok()?)?);
+            if let Some(told) = thread_places.get()?.checked_sub(1) {
+                place = usize::try_from(told).ok();
             }
-            let (series, attributes, node, value) =
-                *distinct.get(usize::try_from(rows.get()?).ok()?)?;
-            let thread = thread?;
+            let thread = *threads.get(place?)?;
+            let row = last_rows[place?].checked_add(unzigzag(rows.get()?))?;
+            last_rows[place?] = row;
+            let (series, attributes, node, value) = *distinct.get(usize::try_from(row).ok()?)?;
             let sample = DetailedRow { series, attributes, node, thread, cpu, offset_us, value };
             samples
                 .push(TimedDetail { window: Some(window).filter(|w| *w <= LAST_WINDOW)?, sample });
