@@ -115,7 +115,9 @@ fn check_span(server: &Server, selector: &str, map: &Value) {
     let query = [("query", selector), ("span", span.as_str())];
     let found = server.json("/api/v1/flamegraph", &query);
     assert_eq!(number(&found, "samples"), most, "{span}");
-    assert!(found["names"].as_array().unwrap().iter().any(|name| name == "burn"), "{found}");
+    let query = [("query", selector), ("span", span.as_str()), ("by", "service")];
+    assert_eq!(number(&server.json("/api/v1/top", &query), "samples"), most, "{span} by service");
+    assert!(found["modules"].as_array().unwrap().iter().any(|name| name == "pulse"), "{found}");
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Parts for SpanParts<'_> {
         let mut is_over = false;
         // What hosts say of their time is of whole windows; their rows are not looked at.
         self.parts.visit_series(range, profile_type, &|_| false, &mut |part| {
-            let flow = visit(PartView { windows: &[], totals: &[], ..part });
+            let flow = visit(PartView { windows: &[], totals: &[], sums: None, ..part });
             is_over = flow.is_break();
             flow
         })?;
