@@ -11,8 +11,9 @@ use stoker_dag::{LabelSet, ProfileType, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
-use super::scan::{Sink, SummedStacks, scan, unknown_label};
+use super::scan::{scan, unknown_label};
 use super::selector::value_of;
+use super::sink::{Sink, SummedStacks};
 use super::{Engine, Query};
 use crate::store::{GROUP_LABEL, WindowRows};
 

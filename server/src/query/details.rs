@@ -8,7 +8,8 @@ use stoker_dag::{LabelIx, LabelSet, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
-use super::scan::{Sink, scan};
+use super::scan::scan;
+use super::sink::Sink;
 use super::stack::StackFilter;
 use super::{Engine, Query};
 use crate::store::{DetailedRow, DetailsView, WindowDetails, WindowRows};

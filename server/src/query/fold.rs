@@ -13,8 +13,9 @@ use stoker_wire::Dictionary;
 use super::error::QueryError;
 use super::gauge::Gauge;
 use super::sampling::{Hosts, Sampling};
-use super::scan::{ScanStats, Sink, SummedStacks, scan};
+use super::scan::{ScanStats, scan};
 use super::selector::value_of;
+use super::sink::{Sink, SummedStacks};
 use super::{Engine, Query};
 use crate::store::{Level, Names, WindowFacts, WindowRows};
 

@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use stoker_dag::{LabelIx, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos};
+use rustc_hash::FxHashSet;
+use stoker_dag::{LabelSet, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::levels::{self, Levels};
+use super::pairs::{Kept, Pair, Pairs, pair};
 use super::selector::MatchOp;
+use super::sink::{Sink, SummedStacks};
 use super::stack::StackFilter;
 use super::{Engine, Query};
 use crate::store::{Level, PartView, Sums, WindowFacts, WindowRows};
@@ -38,61 +40,6 @@ pub struct ScanStats {
     pub lost_samples: u64,
     /// How finely the data were kept that had selected rows.
     pub levels: Levels,
-}
-
-/// What is done with selected rows.
-pub(super) trait Sink {
-    /// Another dictionary begins: nothing that was remembered of the last one holds.
-    fn enter(&mut self, _dictionary: &Dictionary) {}
-
-    /// Sorts a pair of series and attributes, once per dictionary; rows of the pair come with the number.
-    fn class(&mut self, series: &LabelSet, attributes: &LabelSet) -> Result<u32, QueryError>;
-
-    /// Takes a row.
-    fn row(&mut self, part: &Dictionary, window: &WindowRows, row: &SampleRow, class: u32);
-
-    /// Whether sums over windows, of an hour at most, do in the place of rows.
-    fn takes_sums(&self) -> bool {
-        false
-    }
-
-    /// Takes what stacks come to, summed over windows: as rows of which the time does not matter.
-    fn summed(&mut self, _: &Dictionary, _: SummedStacks<'_>, _class: u32) {}
-
-    /// What comes next was kept as finely as this.
-    fn level(&mut self, _level: Level) {}
-
-    /// Takes what a function has a part in, as [`Level::Functions`] has it.
-    fn total(&mut self, _: &Dictionary, _: &WindowRows, _: &SampleRow, _class: u32) {}
-
-    /// Labels by which rows are told apart, beside those of the selector.
-    fn labels(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
-    /// Takes what a selected host said of a window.
-    fn fact(&mut self, _facts: &WindowFacts) {}
-
-    /// About how much memory the answer will have taken when it is written, if no more rows come.
-    fn bytes(&self) -> usize {
-        0
-    }
-
-    /// Whether it may go on after some rows.
-    fn check(&self) -> Result<(), QueryError> {
-        Ok(())
-    }
-}
-
-/// Stacks of one class, each with the sums of its values and counts, as parallel columns.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SummedStacks<'a> {
-    /// A window of the one hour that all of it is of.
-    pub(super) window: UnixNanos,
-    pub(super) profile_type: &'a ProfileType,
-    pub(super) nodes: &'a [NodeIx],
-    pub(super) values: &'a [u64],
-    pub(super) counts: &'a [u64],
 }
 
 /// Brings every selected row to `sink`.
@@ -385,59 +332,4 @@ pub(super) fn unknown_label(name: &str, known: &BTreeSet<Arc<str>>) -> QueryErro
         format!("labels in this range: {}", known.join(", "))
     };
     QueryError::not_found("unknown_label", message, hint)
-}
-
-/// Series and attributes of a row.
-type Pair = (LabelIx, LabelIx);
-
-fn pair(row: &SampleRow) -> Pair {
-    (row.series, row.attributes)
-}
-
-/// The stacks of a run that matchers on the stack accept.
-#[derive(Default)]
-struct Kept {
-    nodes: Vec<NodeIx>,
-    values: Vec<u64>,
-    counts: Vec<u64>,
-}
-
-impl Kept {
-    fn of(all: SummedStacks<'_>, accepted: &[bool]) -> Self {
-        let mut kept = Self::default();
-        for (at, node) in all.nodes.iter().enumerate().filter(|(_, node)| accepted[node.at()]) {
-            kept.nodes.push(*node);
-            kept.values.push(all.values[at]);
-            kept.counts.push(all.counts[at]);
-        }
-        kept
-    }
-
-    fn stacks<'a>(&'a self, of: SummedStacks<'a>) -> SummedStacks<'a> {
-        SummedStacks { nodes: &self.nodes, values: &self.values, counts: &self.counts, ..of }
-    }
-}
-
-/// What is known of the pairs of one part: a class where the pair is selected.
-#[derive(Default)]
-struct Pairs {
-    last: Option<(Pair, Option<u32>)>,
-    all: FxHashMap<Pair, Option<u32>>,
-}
-
-impl Pairs {
-    fn known(&mut self, pair: Pair) -> Option<Option<u32>> {
-        match self.last {
-            Some((last, class)) if last == pair => return Some(class),
-            _ => {}
-        }
-        let class = *self.all.get(&pair)?;
-        self.last = Some((pair, class));
-        Some(class)
-    }
-
-    fn learn(&mut self, pair: Pair, class: Option<u32>) {
-        self.last = Some((pair, class));
-        self.all.insert(pair, class);
-    }
 }

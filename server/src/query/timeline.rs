@@ -15,8 +15,9 @@ use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::gauge::Gauge;
-use super::scan::{Sink, scan};
+use super::scan::scan;
 use super::selector::value_of;
+use super::sink::Sink;
 use super::top::required_type;
 use super::{Engine, Query};
 use crate::store::{HOUR_NS, TimeRange, WindowRows};

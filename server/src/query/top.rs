@@ -8,8 +8,9 @@ use stoker_wire::Dictionary;
 
 use super::error::QueryError;
 use super::gauge::Gauge;
-use super::scan::{Sink, SummedStacks, scan};
+use super::scan::scan;
 use super::selector::value_of;
+use super::sink::{Sink, SummedStacks};
 use super::{Engine, Folded, Levels, Query, fold};
 use crate::store::{Level, WindowRows};
 

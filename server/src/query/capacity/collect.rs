@@ -14,8 +14,9 @@ use crate::query::error::QueryError;
 use crate::query::fold::{Folded, StackSink};
 use crate::query::gauge::Gauge;
 use crate::query::groups::Groups;
-use crate::query::scan::{ScanStats, Sink, SummedStacks};
+use crate::query::scan::ScanStats;
 use crate::query::selector::value_of;
+use crate::query::sink::{Sink, SummedStacks};
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 
 /// What a place of the answer takes while it is made, about.

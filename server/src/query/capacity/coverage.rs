@@ -9,7 +9,7 @@ use super::CapacityStep;
 use crate::query::Engine;
 use crate::query::error::QueryError;
 use crate::query::groups::Groups;
-use crate::query::scan::{Sink, SummedStacks};
+use crate::query::sink::{Sink, SummedStacks};
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 
 /// Host time and CPU time of each step.

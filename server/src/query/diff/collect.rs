@@ -13,8 +13,9 @@ use crate::query::error::QueryError;
 use crate::query::fold::StackSink;
 use crate::query::gauge::Gauge;
 use crate::query::groups::Groups;
-use crate::query::scan::{Sink, SummedStacks, scan};
+use crate::query::scan::scan;
 use crate::query::selector::value_of;
+use crate::query::sink::{Sink, SummedStacks};
 use crate::query::{Engine, Query};
 use crate::store::{Level, ReplicateGroup, WindowFacts, WindowRows};
 

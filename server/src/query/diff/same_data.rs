@@ -5,7 +5,8 @@ use stoker_dag::{LabelSet, SampleRow, UnixNanos};
 use stoker_wire::Dictionary;
 
 use crate::query::error::QueryError;
-use crate::query::scan::{Sink, scan};
+use crate::query::scan::scan;
+use crate::query::sink::Sink;
 use crate::query::{Engine, Query};
 use crate::store::WindowRows;
 
