@@ -10,7 +10,7 @@ use stoker_server::query::diff::{DiffBy, DiffOptions, Per, diff};
 use stoker_server::query::{
     Engine, Limits, Progress, Query, Selector, TenantParts, flamegraph, fold,
 };
-use stoker_server::store::{Store, TenantId, TimeRange};
+use stoker_server::store::{Store, StoreConfig, TenantId, TimeRange};
 
 use crate::load::config;
 
@@ -68,14 +68,19 @@ pub(crate) struct Asked {
 }
 
 /// Asks in so many processes, so many times in each after the first.
-pub(crate) fn ask(store: &Path, question: Question, times: (usize, usize)) -> Result<Asked> {
+pub(crate) fn ask(
+    store: &Path,
+    question: Question,
+    times: (usize, usize),
+    cache_mib: usize,
+) -> Result<Asked> {
     let mut asked = Asked { cold: Vec::new(), warm: Vec::new(), about: String::new() };
     let at = Question::ALL.iter().position(|q| *q == question).context("a question")?;
     for process in 0..times.0.max(1) {
         // Later processes are for the first question only.
         let warm = if process == 0 { times.1 } else { 0 };
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--ask").arg(store).args([at.to_string(), warm.to_string()]);
+        command.arg("--ask").arg(store).args([at, warm, cache_mib].map(|n| n.to_string()));
         let output = command.output()?;
         let text = String::from_utf8(output.stdout)?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -95,9 +100,12 @@ pub(crate) fn ask(store: &Path, question: Question, times: (usize, usize)) -> Re
 
 /// One process: says about the answer, then the milliseconds of each question.
 pub(crate) fn child(given: &[String]) -> Result<()> {
-    let [dir, at, warm] = given else { anyhow::bail!("--ask DIR QUESTION TIMES") };
+    let [dir, at, warm, cache_mib] = given else {
+        anyhow::bail!("--ask DIR QUESTION TIMES CACHE_MIB")
+    };
     let question = *Question::ALL.get(at.parse::<usize>()?).context("a question")?;
-    let store = Store::open(config(Path::new(dir)))?;
+    let cache_bytes = cache_mib.parse::<usize>()? << 20;
+    let store = Store::open(StoreConfig { cache_bytes, ..config(Path::new(dir)) })?;
     let parts = TenantParts { store, tenant: TenantId::default_tenant() };
     let mut times = Vec::new();
     let mut about = String::new();

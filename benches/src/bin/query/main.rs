@@ -27,6 +27,7 @@ const HELP: &str = "\
 --hosts N --hours N          the size of the day (200, 24)
 --samples N                  samples of one service on one host in a minute of it, on average (24)
 --cold N --warm N            processes, and questions of each after its first (8, 40)
+--cache MIB                  decoded blocks that a process keeps (256, as a server does)
 --dir D                      keeps the stores in D, and uses those that are there
 --http                       asks the first load over HTTP, too
 --history                    appends to benches/history/";
@@ -36,6 +37,7 @@ struct Arguments {
     day: Load,
     cold: usize,
     warm: usize,
+    cache_mib: usize,
     dir: Option<PathBuf>,
     http: bool,
     history: bool,
@@ -47,6 +49,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments> {
         day: load::DAY,
         cold: 8,
         warm: 40,
+        cache_mib: 256,
         dir: None,
         http: false,
         history: false,
@@ -60,6 +63,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments> {
             "--samples" => all.day.shape.samples = value()?.parse()?,
             "--cold" => all.cold = value()?.parse()?,
             "--warm" => all.warm = value()?.parse()?,
+            "--cache" => all.cache_mib = value()?.parse()?,
             "--dir" => all.dir = Some(value()?.into()),
             "--http" => all.http = true,
             "--history" => all.history = true,
@@ -106,7 +110,8 @@ fn main() -> Result<()> {
 
 fn questions(name: &str, store: &Path, all: &Arguments, row: &mut Option<Row>) -> Result<()> {
     for question in Question::ALL {
-        let Asked { cold, warm, about } = ask::ask(store, question, (all.cold, all.warm))?;
+        let Asked { cold, warm, about } =
+            ask::ask(store, question, (all.cold, all.warm), all.cache_mib)?;
         let wall = |times: &[(f64, f64)]| quantiles(times.iter().map(|(wall, _)| *wall).collect());
         let cpu = |times: &[(f64, f64)]| quantiles(times.iter().map(|(_, cpu)| *cpu).collect()).0;
         let (cold_cpu, warm_cpu) = (cpu(&cold), cpu(&warm));
