@@ -27,7 +27,7 @@ const HELP: &str = "\
 --hosts N --hours N          the size of the day (200, 24)
 --samples N                  samples of one service on one host in a minute of it, on average (24)
 --cold N --warm N            processes, and questions of each after its first (8, 40)
---cache MIB                  decoded blocks that a process keeps (256, as a server does)
+--cache MIB                  decoded blocks that a process keeps (256, as in a server)
 --dir D                      keeps the stores in D, and uses those that are there
 --http                       asks the first load over HTTP, too
 --history                    appends to benches/history/";
