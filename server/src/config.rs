@@ -123,6 +123,8 @@ pub struct Settings {
     pub query_memory: Option<String>,
     /// Bytes of answers that are kept, as `64MiB`.
     pub query_cache: Option<String>,
+    /// Bytes of decoded blocks that are kept, as `256MiB`.
+    pub block_cache: Option<String>,
     /// MiB of debug information that are kept: [`SymbolsConfig::max_bytes`].
     pub max_symbols: Option<u64>,
     /// MiB of the data of short links that are kept: [`ServerConfig::max_links`].
@@ -227,6 +229,7 @@ impl Settings {
             concurrent_queries: self.concurrent_queries.or(weaker.concurrent_queries),
             query_memory: self.query_memory.or(weaker.query_memory),
             query_cache: self.query_cache.or(weaker.query_cache),
+            block_cache: self.block_cache.or(weaker.block_cache),
             max_symbols: self.max_symbols.or(weaker.max_symbols),
             max_links: self.max_links.or(weaker.max_links),
             retain_raw: self.retain_raw.or(weaker.retain_raw),
@@ -284,6 +287,9 @@ impl Settings {
         }
         if let Some(text) = &self.ingest_memory {
             store.ingest_memory = bytes("ingest_memory", text, MIN_INGEST_MEMORY)?;
+        }
+        if let Some(text) = &self.block_cache {
+            store.cache_bytes = size("block_cache", text, 0)?;
         }
         store.max_series = self.max_series.unwrap_or(store.max_series);
         store.max_attribute_sets = self.max_attribute_sets.unwrap_or(store.max_attribute_sets);

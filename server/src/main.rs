@@ -51,6 +51,9 @@ struct Args {
     /// Memory for answers that are asked for again; 0 keeps none [default: 64MiB]
     #[arg(long, env = "STOKER_QUERY_CACHE", value_name = "BYTES")]
     query_cache: Option<String>,
+    /// Memory for what questions read of the store, decoded [default: 256MiB]
+    #[arg(long, env = "STOKER_BLOCK_CACHE", value_name = "BYTES")]
+    block_cache: Option<String>,
     /// Debug information that is kept for `stoker symbols push`, in MiB; past it those files go that
     /// were used longest ago. 0 takes none [default: 4096]
     #[arg(long, env = "STOKER_MAX_SYMBOLS", value_name = "MIB")]
@@ -149,6 +152,7 @@ impl Args {
             concurrent_queries: self.concurrent_queries,
             query_memory: self.query_memory,
             query_cache: self.query_cache,
+            block_cache: self.block_cache,
             max_symbols: self.max_symbols,
             max_links: self.max_links,
             retain_raw: self.retain_raw,
