@@ -117,8 +117,13 @@ impl FrameTable {
     /// Adds a frame without looking whether it is there: no look-up by id finds it, and it is told apart
     /// from an equal one. For tables that are only read by index, which so cost a third.
     pub fn append(&mut self, frame: Frame) -> FrameIx {
+        self.append_with_id(frame.id(), frame)
+    }
+
+    /// As [`Self::append`] for a frame whose id the caller has already computed.
+    pub fn append_with_id(&mut self, id: FrameId, frame: Frame) -> FrameIx {
         let ix = FrameIx(next_index(self.ids.len()));
-        self.ids.push(frame.id());
+        self.ids.push(id);
         self.frames.push(frame);
         ix
     }

@@ -69,25 +69,18 @@ impl Encoder {
         Encoded { batch: out.batch, body: rebased }
     }
 
-    /// Tells of all frames and label sets of `source`, in order, and of definitions; of no stack and
-    /// no row. What a fresh encoder tells has the indexes that it has in `source`.
-    pub fn define(
-        &mut self,
-        source: &Dictionary,
-        definitions: &[(FrameIx, Definition)],
-    ) -> proto::Batch {
-        let rebase = &mut Rebase::default();
-        let first_frame = self.dictionary.frames.len();
-        let mut out = Pending::new(self, source, rebase);
-        for ix in 0..source.frames.len() {
-            out.frame(FrameIx(u32::try_from(ix).expect("fewer than 2^32 frames")));
-        }
+    /// What a fresh encoder tells of all frames and label sets of `source`, with the indexes that they have
+    /// there, and of definitions; of no stack and no row. No frame may stand twice in `source`.
+    #[must_use]
+    pub fn define(source: &Dictionary, definitions: &[(FrameIx, Definition)]) -> proto::Batch {
+        let (encoder, rebase) = (&mut Self::default(), &mut Rebase::default());
+        let mut out = Pending::new(encoder, source, rebase);
         for ix in 0..source.labels.len() {
             out.label(LabelIx(u32::try_from(ix).expect("fewer than 2^32 label sets")));
         }
-        let definitions = out.rebased_definitions(definitions);
-        out.write_frames(first_frame);
-        for (frame, definition) in &definitions {
+        // Not taken into the encoder: nothing follows, and there can be hundreds of thousands.
+        out.write_all_frames(source.frames.frames_from(FrameIx(0)));
+        for (frame, definition) in definitions {
             out.write_definition(*frame, definition);
         }
         out.batch
@@ -297,12 +290,16 @@ impl Pending<'_> {
     fn write_frames(&mut self, first: usize) {
         let first = FrameIx(u32::try_from(first).expect("fewer than 2^32 frames"));
         let news = self.encoder.dictionary.frames.frames_from(first).to_vec();
+        self.write_all_frames(&news);
+    }
+
+    fn write_all_frames(&mut self, news: &[Frame]) {
         if news.is_empty() {
             return;
         }
         let mut columns = proto::Frames::default();
         let mut offset = Running::default();
-        for frame in &news {
+        for frame in news {
             self.write_frame(&mut columns, &mut offset, frame);
         }
         self.batch.frames = Some(columns);

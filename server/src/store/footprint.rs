@@ -1,7 +1,7 @@
 //! What ingest takes of memory, and how it is held to its share: `--ingest-memory`.
 //!
-//! All of it is divided once, here, by sixteenths: seven for logs (the live one, those that wait, and what sealing
-//! one takes), four for merging and summing up, three for the dictionaries of streams, one for messages that
+//! All of it is divided once, here, by sixteenths: six for logs (the live one, those that wait, and what sealing
+//! one takes), five for merging and summing up, three for the dictionaries of streams, one for messages that
 //! are read, one for batches that wait for the disk. Sizes are worked out from the number of entries, with what tables and their
 //! indexes take for each. What is not in it, because it does not grow with load: the program itself, names of
 //! frames and watermarks (tenant-wide, for as long as data are kept), the index, and queries with their caches.
@@ -46,7 +46,7 @@ const BYTES_PER_MERGED_ROW: u64 = 80;
 /// it is written, and the segment's own table, first of what is merged and then of what is read back.
 const BYTES_PER_MERGED_NODE: u64 = 64;
 /// The same for a frame, which is also encoded, with its names.
-const BYTES_PER_MERGED_FRAME: u64 = 512;
+const BYTES_PER_MERGED_FRAME: u64 = 448;
 
 /// About what sealing a log takes, in parts of the log: rows in order, and names as they are written.
 const SEALING: u64 = 2;
@@ -69,13 +69,13 @@ impl StoreConfig {
     /// What one log may take before it is sealed.
     #[must_use]
     pub fn log_memory(&self) -> u64 {
-        self.ingest_memory / 16 * 7 / (self.max_waiting_logs as u64 + 1 + SEALING)
+        self.ingest_memory / 16 * 6 / (self.max_waiting_logs as u64 + 1 + SEALING)
     }
 
     /// What merging or summing up segments may take.
     #[must_use]
     pub fn merge_memory(&self) -> u64 {
-        self.ingest_memory / 4
+        self.ingest_memory / 16 * 5
     }
 
     /// What the dictionaries of all streams may take together.

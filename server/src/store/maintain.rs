@@ -13,8 +13,14 @@ use super::expire::expire;
 use super::quota::keep_quota;
 use super::shared::{Shared, count};
 
+/// How much less than others this thread is given of a CPU that is wanted: acknowledgements come first.
+const NICENESS: i32 = 10;
+
 /// Works until the sender is gone.
 pub fn run(shared: &Shared, stop: &Receiver<()>) {
+    // Linux keeps it for each thread; 0 is the one that asks (setpriority(2), "C library/kernel
+    // differences"). Where it is refused, merging takes its turn as all do.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
     // The first time soon: a server that was away has something to catch up with.
     let mut wait = shared.config.maintain_every / 10;
     loop {

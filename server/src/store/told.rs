@@ -5,9 +5,10 @@
 //! place, so that a host whose labels explode is refused and those beside it are not.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use stoker_dag::{LabelIx, LabelSet};
 use stoker_wire::{BatchBody, Dictionary, WireError, limits, proto};
 
@@ -41,18 +42,24 @@ pub struct Told {
     attributes: InUse,
 }
 
-/// Sets in use, bounded in number.
+/// Sets in use, bounded in number. Hashes stand for them, because they outlive the log that holds the sets:
+/// of two sets with one hash the second takes no place, which harms nobody.
 #[derive(Debug, Default)]
 struct InUse {
-    sets: FxHashSet<LabelSet>,
-    before: Arc<FxHashSet<LabelSet>>,
+    sets: FxHashSet<u64>,
+    before: Arc<FxHashSet<u64>>,
     /// Of `sets`, those that are not in `before`.
     fresh: usize,
 }
 
+fn key(set: &LabelSet) -> u64 {
+    FxBuildHasher.hash_one(set)
+}
+
 impl InUse {
     fn has(&self, set: &LabelSet) -> bool {
-        self.sets.contains(set) || self.before.contains(set)
+        let key = key(set);
+        self.sets.contains(&key) || self.before.contains(&key)
     }
 
     fn len(&self) -> usize {
@@ -60,7 +67,8 @@ impl InUse {
     }
 
     fn insert(&mut self, set: &LabelSet) {
-        if self.sets.insert(set.clone()) && !self.before.contains(set) {
+        let key = key(set);
+        if self.sets.insert(key) && !self.before.contains(&key) {
             self.fresh += 1;
         }
     }

@@ -83,8 +83,9 @@ impl Order {
     pub fn names(&self, dictionary: &Dictionary) -> Dictionary {
         let mut names = Dictionary { modules: dictionary.modules.clone(), ..Dictionary::default() };
         let frames = &dictionary.frames;
+        names.frames.reserve_appended(self.stacks.frame_order().len());
         for &frame in self.stacks.frame_order() {
-            names.frames.intern_with_id(frames.id(frame), frames.frame(frame));
+            names.frames.append_with_id(frames.id(frame), frames.frame(frame).clone());
         }
         for &set in self.series.iter().chain(&self.attributes) {
             names.labels.intern(dictionary.labels.get(set));

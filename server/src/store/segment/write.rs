@@ -167,7 +167,7 @@ impl Blocks {
         let definitions: Vec<_> =
             definitions.map(|(frame, d)| (order.stacks.frame(*frame), d.clone())).collect();
         let names = order.names(content.dictionary);
-        let batch = Encoder::default().define(&names, &[]);
+        let batch = Encoder::define(&names, &[]);
         self.message(&batch, about(BlockKind::Names))?;
         if !definitions.is_empty() {
             let (stored, raw) = write_definitions(&names.frames, &definitions, self.level)?;
