@@ -9,7 +9,9 @@ use crate::{host, packages, web};
 /// Builds and runs the benchmarks.
 pub fn run() -> Result<()> {
     let root = host::root()?;
-    packages::ensure("bench", &["gcc", "iproute2"], true)?;
+    // The last two are for the rival that sums pprof files.
+    let needed = ["gcc", "iproute2", "golang-go", "golang-github-google-pprof-dev"];
+    packages::ensure("bench", &needed, true)?;
     web::build(&root)?;
     let cargo = || {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
