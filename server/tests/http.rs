@@ -17,6 +17,8 @@ mod heatmap;
 mod lifecycle;
 #[path = "http/links.rs"]
 mod links;
+#[path = "http/openapi.rs"]
+mod openapi;
 #[path = "http/refusals.rs"]
 mod refusals;
 #[path = "http/stopping.rs"]

@@ -122,6 +122,7 @@ pub fn router(backend: Arc<dyn Backend>, config: &HttpConfig) -> Router {
 
 fn routes() -> Router<Shared> {
     questions()
+        .route("/api/v1/openapi.json", get(description))
         .route("/api/v1/agents", get(agents::agents))
         .route(PUSH, post(push::push).layer(DefaultBodyLimit::max(push::MAX_BODY)))
         .route(
@@ -168,6 +169,12 @@ fn questions() -> Router<Shared> {
         .route("/api/v1/sandwich", get(explore::sandwich))
         .route(COMPARE, get(explore::compare))
         .route("/api/v1/annotations", get(annotations::list))
+}
+
+/// The API, described as OpenAPI 3.1; a test holds it to docs/api.md and to what is answered.
+async fn description() -> Response {
+    let json = axum::http::HeaderValue::from_static("application/json");
+    ([(axum::http::header::CONTENT_TYPE, json)], include_str!("openapi.json")).into_response()
 }
 
 async fn healthz(app: axum::extract::State<Shared>) -> String {

@@ -243,7 +243,7 @@ impl Segment {
         }
         let held = self.dictionary(blobs, cache)?;
         let (dictionary, dictionary_id) = (held.get(), self.id());
-        let mut series = super::read::Series::new(dictionary, wanted);
+        let mut series = super::series::Series::new(dictionary, wanted);
         let mut failure = None;
         for (at, entry) in blocks {
             if !series.may_be_in(entry) {

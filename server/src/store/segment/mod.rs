@@ -10,6 +10,7 @@
 
 mod blocks;
 mod columns;
+mod decoded;
 mod definitions;
 mod details;
 mod order;
@@ -19,6 +20,7 @@ mod read_stacks;
 mod read_v1;
 mod read_v4;
 mod rows;
+mod series;
 mod stack_model;
 mod stacks;
 mod sums;

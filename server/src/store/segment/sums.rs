@@ -15,7 +15,8 @@ use super::super::level::HOUR_NS;
 use super::super::messages::BlockEntry;
 use super::BlockKind;
 use super::columns::{Reader, columns_but, unzigzag};
-use super::read::{Segment, SegmentDictionary, row_bounds};
+use super::decoded::row_bounds;
+use super::read::{Segment, SegmentDictionary};
 use super::rows::{COLUMNS, RowBounds, STEPS};
 
 /// Sums have their places in the cache after those of blocks.

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use stoker_dag::{
-    BuildId, BuildIdKind, Definition, DefinitionMap, Frame, FrameIx, KernelImage, LabelIx,
-    LabelSet, Module, NodeIx, SampleRow, reserve_quarter,
+    BuildId, BuildIdKind, Definition, DefinitionMap, FrameIx, LabelIx, LabelSet, Module, NodeIx,
+    SampleRow, reserve_quarter,
 };
 
-use crate::body::{BatchBody, BrokenStacks, Dictionary, FileNames, HostFacts, RowGroup};
+use self::facts::facts;
+use crate::body::{BatchBody, Dictionary, RowGroup};
 use crate::details::Details;
 use crate::proto;
+
+mod columns;
+mod facts;
 
 /// Where the entries of one dictionary stand in an encoder's. Belongs to one pair of them; filled as
 /// rows refer to entries.
@@ -286,98 +290,6 @@ impl Pending<'_> {
         }
         news
     }
-
-    fn write_frames(&mut self, first: usize) {
-        let first = FrameIx(u32::try_from(first).expect("fewer than 2^32 frames"));
-        let news = self.encoder.dictionary.frames.frames_from(first).to_vec();
-        self.write_all_frames(&news);
-    }
-
-    fn write_all_frames(&mut self, news: &[Frame]) {
-        if news.is_empty() {
-            return;
-        }
-        let mut columns = proto::Frames::default();
-        let mut offset = Running::default();
-        for frame in news {
-            self.write_frame(&mut columns, &mut offset, frame);
-        }
-        self.batch.frames = Some(columns);
-    }
-
-    fn write_frame(&mut self, columns: &mut proto::Frames, running: &mut Running, frame: &Frame) {
-        let (kind, image, offset) = match frame {
-            Frame::Native { build_id, offset } => (1, self.build(build_id), *offset),
-            Frame::Kernel { image: KernelImage::Build(build_id), offset } => {
-                (2, self.build(build_id), *offset)
-            }
-            Frame::Kernel { image: KernelImage::Release { release, module }, offset } => {
-                columns.module.push(self.string(module));
-                (3, self.string(release), *offset)
-            }
-            Frame::Interpreted { runtime, module, function, line } => {
-                columns.module.push(self.string(module));
-                columns.function.push(self.string(function));
-                (4, self.string(runtime), u64::from(*line))
-            }
-            Frame::Special(special) => (5, u32::from(special.code()), 0),
-        };
-        columns.kind.push(kind);
-        columns.image.push(image);
-        columns.offset_delta.push(running.delta(offset.cast_signed()));
-    }
-
-    fn write_nodes(&mut self, first: usize) {
-        let mut columns = proto::Nodes::default();
-        let mut running = Running::default();
-        let first = NodeIx(u32::try_from(first).expect("fewer than 2^32 nodes"));
-        for (node, parent, frame) in self.encoder.dictionary.nodes.iter_from(first) {
-            columns.parent_back.push(node.0 - parent.0);
-            let delta = running.delta(i64::from(frame.0));
-            columns.frame_delta.push(i32::try_from(delta).expect("fewer than 2^31 frames"));
-        }
-        self.batch.nodes = (!columns.parent_back.is_empty()).then_some(columns);
-    }
-
-    fn write_definition(&mut self, frame: FrameIx, definition: &Definition) {
-        let mut out = proto::Definition {
-            frame: frame.0,
-            source: u32::from(definition.source.code()),
-            ..proto::Definition::default()
-        };
-        for location in definition.locations.iter() {
-            out.function.push(self.string(&location.function));
-            out.file.push(self.string(&location.file));
-            out.line.push(location.line);
-        }
-        self.batch.definitions.push(out);
-    }
-
-    fn write_rows(&mut self, group: &RowGroup) {
-        let profile_type = self.string(&Arc::from(group.profile_type.as_str()));
-        let mut out = proto::Rows { profile_type, period: group.period, ..proto::Rows::default() };
-        let uniform = group.period != 0
-            && group.rows.iter().all(|row| row.count.checked_mul(group.period) == Some(row.value));
-        if !uniform {
-            out.period = 0;
-        }
-        for run in group.rows.chunk_by(|a, b| (a.series, a.attributes) == (b.series, b.attributes))
-        {
-            out.run_series.push(run[0].series.0);
-            out.run_attributes.push(run[0].attributes.0);
-            out.run_length.push(u32::try_from(run.len()).expect("fewer than 2^32 rows"));
-            let mut running = Running::default();
-            for row in run {
-                let delta = running.delta(i64::from(row.node.0));
-                out.node_delta.push(u32::try_from(delta).expect("rows are sorted by node"));
-                out.value.push(if uniform { row.count } else { row.value });
-                if !uniform {
-                    out.count.push(row.count);
-                }
-            }
-        }
-        self.batch.rows.push(out);
-    }
 }
 
 fn slot(slots: &mut Vec<u32>, at: usize) -> &mut u32 {
@@ -394,41 +306,4 @@ pub(crate) fn kind_code(kind: BuildIdKind) -> u32 {
         BuildIdKind::Go => 2,
         BuildIdKind::Content => 3,
     }
-}
-
-fn facts(facts: &HostFacts) -> proto::HostFacts {
-    let lost = facts.lost.iter();
-    let usage = facts.cgroup_usage.iter();
-    proto::HostFacts {
-        observed_ns: facts.observed_ns,
-        cpus: facts.cpus,
-        samples_expected: facts.samples_expected,
-        samples_taken: facts.samples_taken,
-        lost: lost
-            .map(|l| proto::Lost { reason: l.reason.to_string(), samples: l.samples })
-            .collect(),
-        cgroup_usage: usage
-            .map(|u| proto::CgroupUsage { path: u.path.to_string(), usage_usec: u.usage_usec })
-            .collect(),
-        sample_source: facts.sample_source.to_string(),
-        frequency_hz: facts.frequency_hz,
-        stacks_complete: facts.stacks_complete,
-        stacks_truncated: facts.stacks_truncated,
-        stacks_failed: facts.stacks_failed,
-        busy_ns: facts.busy_ns,
-        frames_named: facts.frames_named,
-        frames_nameless: facts.frames_nameless,
-        broken: facts.broken.iter().map(broken).collect(),
-        nameless: facts.nameless.iter().map(nameless).collect(),
-    }
-}
-
-fn broken(of: &BrokenStacks) -> proto::BrokenStacks {
-    let (file, reason) = (of.file.to_string(), of.reason.to_string());
-    proto::BrokenStacks { file, reason, stacks: of.stacks }
-}
-
-fn nameless(of: &FileNames) -> proto::FileNames {
-    let (file, build_id) = (of.file.to_string(), of.build_id.to_string());
-    proto::FileNames { file, build_id, named: of.named, nameless: of.nameless }
 }

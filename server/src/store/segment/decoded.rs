@@ -1,0 +1,138 @@
+//! Blocks of a segment as what they mean: from the cache, else from the file.
+
+use std::sync::Arc;
+
+use stoker_dag::NodeTable;
+use stoker_wire::{Decoder, Dictionary, proto};
+
+use super::super::api::{WindowFacts, WindowRows};
+use super::super::blobs::Blobs;
+use super::super::cache::{Cache, Cached};
+use super::super::error::StoreError;
+use super::super::footprint::dictionary_bytes;
+use super::super::messages::{BlockEntry, FactsBlock};
+use super::columns::columns;
+use super::read::{Segment, SegmentDictionary};
+use super::read_stacks::read_stacks;
+use super::read_v1;
+use super::read_v4::read_stack_columns;
+use super::rows::{RowBounds, by_window, read_timed};
+use super::{BlockKind, MAX_BLOCK_BYTES};
+
+impl Segment {
+    pub(super) fn dictionary(
+        &self,
+        blobs: &dyn Blobs,
+        cache: &Cache,
+    ) -> Result<Arc<SegmentDictionary>, StoreError> {
+        // Blocks have their own places in the cache; the dictionary, of two blocks, has the last.
+        let key = (self.id(), usize::MAX);
+        if let Some(Cached::Dictionary(held)) = cache.get(key) {
+            return Ok(held);
+        }
+        let mut decoder = Decoder::default();
+        let names: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
+        self.decode(blobs, &mut decoder, &names)?;
+        let held = if let Ok(entry) = self.only(blobs, BlockKind::WireStacks) {
+            let stacks: proto::Batch = self.message(blobs, entry)?;
+            self.decode(blobs, &mut decoder, &stacks)?;
+            SegmentDictionary::Wire(decoder)
+        } else {
+            let mut dictionary = decoder.into_dictionary();
+            let frames = dictionary.frames.len();
+            dictionary.nodes = self.read_nodes(blobs, frames)?;
+            SegmentDictionary::Columns(dictionary)
+        };
+        let held = Arc::new(held);
+        let bytes = dictionary_bytes(held.get());
+        cache.put(key, Cached::Dictionary(Arc::clone(&held)), bytes);
+        Ok(held)
+    }
+
+    fn read_nodes(&self, blobs: &dyn Blobs, frames: usize) -> Result<NodeTable, StoreError> {
+        let (entry, is_columns) = match self.only(blobs, BlockKind::StackColumns) {
+            Ok(entry) => (entry, true),
+            Err(_) => (self.only(blobs, BlockKind::Stacks)?, false),
+        };
+        let block = self.stored(blobs, entry)?;
+        let nodes = match is_columns {
+            true => columns(&block, entry.raw_length.min(MAX_BLOCK_BYTES))
+                .and_then(|columns| read_stack_columns(&columns, frames))
+                .filter(|nodes| nodes.len() as u64 == entry.rows.saturating_add(1)),
+            false => read_stacks(&block, entry.rows, frames),
+        };
+        nodes.ok_or_else(|| self.contradicts(blobs, entry))
+    }
+
+    pub(super) fn rows(
+        &self,
+        blobs: &dyn Blobs,
+        cache: &Cache,
+        (at, entry): (usize, &BlockEntry),
+        dictionary: &SegmentDictionary,
+    ) -> Result<Arc<Vec<WindowRows>>, StoreError> {
+        let key = (self.id(), at);
+        if let Some(Cached::Rows(held)) = cache.get(key) {
+            return Ok(held);
+        }
+        let windows = match dictionary {
+            SegmentDictionary::Wire(decoder) => {
+                let block = self.message(blobs, entry)?;
+                read_v1::windows(decoder, block)
+                    .map_err(|e| StoreError::damaged(blobs.path(&self.name), e))?
+            }
+            SegmentDictionary::Columns(dictionary) => self.columns(blobs, entry, dictionary)?,
+        };
+        let bytes = windows.iter().map(|w| size_of_val(w.rows.as_slice())).sum();
+        let windows = Arc::new(windows);
+        cache.put(key, Cached::Rows(Arc::clone(&windows)), bytes);
+        Ok(windows)
+    }
+
+    fn columns(
+        &self,
+        blobs: &dyn Blobs,
+        entry: &BlockEntry,
+        dictionary: &Dictionary,
+    ) -> Result<Vec<WindowRows>, StoreError> {
+        let block = self.stored(blobs, entry)?;
+        let rows = self.profile_type(entry).zip(read_timed(&block, row_bounds(entry, dictionary)));
+        let (profile_type, rows) = rows.ok_or_else(|| self.contradicts(blobs, entry))?;
+        Ok(by_window(&rows, &profile_type))
+    }
+
+    pub(super) fn facts(
+        &self,
+        blobs: &dyn Blobs,
+        cache: &Cache,
+        within: impl Fn(&BlockEntry) -> bool,
+    ) -> Result<Arc<Vec<WindowFacts>>, StoreError> {
+        let is_wanted =
+            |entry: &&BlockEntry| entry.kind == BlockKind::Facts.code() && within(entry);
+        let Some(at) = self.footer.blocks.iter().position(|entry| is_wanted(&entry)) else {
+            return Ok(Arc::default());
+        };
+        let key = (self.id(), at);
+        if let Some(Cached::Facts(held)) = cache.get(key) {
+            return Ok(held);
+        }
+        let entry = &self.footer.blocks[at];
+        let block: FactsBlock = self.message(blobs, entry)?;
+        let facts: Result<Vec<_>, _> =
+            block.records.iter().map(|record| self.window_facts(blobs, record)).collect();
+        let facts = Arc::new(facts?);
+        let bytes = usize::try_from(entry.raw_length).unwrap_or(usize::MAX);
+        cache.put(key, Cached::Facts(Arc::clone(&facts)), bytes.saturating_mul(2));
+        Ok(facts)
+    }
+}
+
+/// What the indexes of a block of rows are held to.
+pub(super) fn row_bounds(entry: &BlockEntry, dictionary: &Dictionary) -> RowBounds {
+    RowBounds {
+        labels: dictionary.labels.len(),
+        nodes: dictionary.nodes.len(),
+        rows: entry.rows,
+        raw_length: entry.raw_length.min(MAX_BLOCK_BYTES),
+    }
+}
