@@ -74,13 +74,11 @@ fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
         assert!(value.get(required.as_str().unwrap()).is_some(), "{at} lacks {required}");
     }
     for (name, part) in value.as_object().into_iter().flatten() {
-        match (schema["properties"].get(name), &schema["additionalProperties"]) {
-            (Some(schema), _) => fits(document, schema, part, &format!("{at}.{name}")),
-            (None, Value::Null) if schema["properties"].is_object() => {
-                panic!("{at}.{name} is not described")
-            }
-            (None, schema) => fits(document, schema, part, &format!("{at}.{name}")),
-        }
+        let described =
+            schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
+        let is_open = !schema["properties"].is_object();
+        assert!(described.is_some() || is_open, "{at}.{name} is not described");
+        fits(document, described.unwrap_or(&Value::Null), part, &format!("{at}.{name}"));
     }
     for part in value.as_array().into_iter().flatten() {
         fits(document, &schema["items"], part, &format!("{at}[]"));
