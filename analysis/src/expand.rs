@@ -31,8 +31,22 @@ pub fn call_tree_pruned(
     grow(profile, modules).finish_pruned(max_boxes)
 }
 
+/// As [`call_tree`], and the box in which the stack of each node of the profile ends. A node without
+/// samples of its own or above them has none; the root stands there.
+#[must_use]
+pub fn call_tree_placed(profile: &Profile, modules: &ModuleMap) -> (CallTree, Vec<BoxIx>) {
+    let (builder, boxes) = grow_placed(profile, modules);
+    let (tree, places) = builder.finish_placed();
+    (tree, boxes.iter().map(|at| places[at.at()]).collect())
+}
+
 /// The tree before it is summed and sorted.
 pub(crate) fn grow(profile: &Profile, modules: &ModuleMap) -> CallTreeBuilder {
+    grow_placed(profile, modules).0
+}
+
+/// The same, and the box of each node.
+fn grow_placed(profile: &Profile, modules: &ModuleMap) -> (CallTreeBuilder, Vec<BoxIx>) {
     let naming = Naming { definitions: &profile.definitions, modules };
     let mut builder = CallTreeBuilder::default();
     let labels = FrameLabels::new(profile, naming, builder.names());
@@ -50,7 +64,7 @@ pub(crate) fn grow(profile: &Profile, modules: &ModuleMap) -> CallTreeBuilder {
     for (node, value, _) in profile.rows() {
         builder.add(boxes[node.at()], value);
     }
-    builder
+    (builder, boxes)
 }
 
 /// Which nodes have samples of their own or above them.
@@ -193,6 +207,11 @@ mod tests {
         );
         assert_eq!(tree.label[1].kind, BoxKind::Native);
         assert_eq!(tree.label[1].line, 7);
+        let (placed, boxes) = call_tree_placed(&profile, &ModuleMap::default());
+        assert_eq!(shown(&placed), shown(&tree));
+        // A stack ends in the innermost function of its last frame.
+        let ends: Vec<u32> = profile.rows().map(|(node, ..)| boxes[node.at()].0).collect();
+        assert_eq!(ends, [4, 2]);
     }
 
     proptest! {

@@ -27,7 +27,7 @@ mod top;
 mod visible;
 
 pub use alike::{alike, has_modules};
-pub use expand::{call_tree, call_tree_pruned};
+pub use expand::{call_tree, call_tree_placed, call_tree_pruned};
 pub use functions::{FunctionName, function_names};
 pub use lines::{BuildRow, LineRow, SourceLines, source_lines};
 pub use merged::{Merged, merged};

@@ -199,10 +199,7 @@ impl CallTree {
 
     /// The same tree with its boxes in this order, parents before children.
     pub(crate) fn in_order(self, order: &[BoxIx]) -> Self {
-        let mut new_ix = vec![BoxIx::ROOT; self.len()];
-        for (to, from) in (0u32..).zip(order) {
-            new_ix[from.at()] = BoxIx(to);
-        }
+        let new_ix = self.places(order);
         let column = |values: &[u64]| order.iter().map(|from| values[from.at()]).collect();
         Self {
             parent: order.iter().map(|from| new_ix[self.parent[from.at()].at()]).collect(),
@@ -211,6 +208,15 @@ impl CallTree {
             total: column(&self.total),
             names: self.names,
         }
+    }
+
+    /// Where each box comes to stand in this order; the root's place stands for those left out.
+    fn places(&self, order: &[BoxIx]) -> Vec<BoxIx> {
+        let mut places = vec![BoxIx::ROOT; self.len()];
+        for (to, from) in (0u32..).zip(order) {
+            places[from.at()] = BoxIx(to);
+        }
+        places
     }
 
     /// Depth first, siblings in order of name.
@@ -355,6 +361,15 @@ impl CallTreeBuilder {
     #[must_use]
     pub fn finish(self) -> CallTree {
         self.summed().sorted()
+    }
+
+    /// As [`Self::finish`], and where each box of the builder has come to stand.
+    #[must_use]
+    pub fn finish_placed(self) -> (CallTree, Vec<BoxIx>) {
+        let tree = self.summed();
+        let order = tree.depth_first_order();
+        let places = tree.places(&order);
+        (tree.in_order(&order), places)
     }
 
     /// As [`Self::finish`], with the boxes below a share of the whole summed as `(other)`: what a

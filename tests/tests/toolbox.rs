@@ -8,6 +8,8 @@ mod diff;
 mod files;
 #[path = "toolbox/help.rs"]
 mod help;
+#[path = "toolbox/over_time.rs"]
+mod over_time;
 #[path = "toolbox/own.rs"]
 mod own;
 #[path = "toolbox/push.rs"]

@@ -71,7 +71,8 @@ fn sample(config: &AgentConfig) -> Vec<Finding> {
         return vec![Finding::info("whole stacks", "unknown: sampling is off or cannot run here")];
     }
     let start = OwnStart::Now;
-    let recording = RecorderConfig { frequency_hz: SAMPLE_HZ, pids: Vec::new(), start };
+    let recording =
+        RecorderConfig { frequency_hz: SAMPLE_HZ, pids: Vec::new(), start, detailed: false };
     let mut recorder = match Recorder::start(&recording) {
         Ok(recorder) => recorder,
         Err(error) => return vec![Finding::info("whole stacks", format!("unknown: {error}"))],

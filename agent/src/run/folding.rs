@@ -3,6 +3,8 @@
 use stoker_dag::{FrameIx, ModuleMap, NodeIx, Profile};
 use stoker_wire::{BatchBody, Dictionary};
 
+use super::moments::{Moments, ThreadMoments};
+
 /// The root's place in a map of nodes stands for "not carried over yet": the root never is.
 const UNKNOWN: NodeIx = NodeIx::ROOT;
 
@@ -14,6 +16,7 @@ pub(super) struct Folding {
     epoch: u64,
     /// Where the dictionary's nodes stand in the profile.
     nodes: Vec<NodeIx>,
+    moments: Moments,
 }
 
 impl Folding {
@@ -25,21 +28,23 @@ impl Folding {
         }
     }
 
-    /// Adds a batch: its rows, and what it says of frames and builds.
+    /// Adds a batch: its rows, samples that it tells one by one, and what it says of frames and builds.
     pub(super) fn add(&mut self, dictionary: &Dictionary, body: &BatchBody) {
         self.nodes.resize(dictionary.nodes.len(), UNKNOWN);
         for row in body.rows.iter().flat_map(|group| &group.rows) {
             let node = self.carry(dictionary, row.node);
             self.profile.add(node, row.value, row.count);
         }
+        // Each is of a row, so all are carried over.
+        self.moments.add(dictionary, body, |node| self.nodes[node.at()]);
         for (frame, definition) in &body.definitions {
             self.profile.definitions.learn(dictionary.frames.id(*frame), definition.clone());
         }
         self.modules.merge(&dictionary.modules);
     }
 
-    pub(super) fn finish(self) -> (Profile, ModuleMap) {
-        (self.profile, self.modules)
+    pub(super) fn finish(self) -> (Profile, ModuleMap, Vec<ThreadMoments>) {
+        (self.profile, self.modules, self.moments.finish())
     }
 
     fn carry(&mut self, dictionary: &Dictionary, node: NodeIx) -> NodeIx {
@@ -101,7 +106,7 @@ mod tests {
         let body = batch(&mut second, &[&["main", "b"]]);
         folding.begin(1);
         folding.add(&second, &body);
-        let (profile, _) = folding.finish();
+        let (profile, ..) = folding.finish();
         assert_eq!((profile.total(), profile.samples()), (50, 5));
         let mut counts: Vec<u64> = profile.rows().map(|(_, _, count)| count).collect();
         counts.sort_unstable();

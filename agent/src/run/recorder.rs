@@ -19,6 +19,7 @@ use super::Tally;
 use super::clock::Clock;
 use super::family::Family;
 use super::folding::Folding;
+use super::moments::ThreadMoments;
 use super::status::UnwindStatus;
 use super::taking::Taking;
 use super::work::Work;
@@ -43,6 +44,8 @@ pub struct RecorderConfig {
     pub pids: Vec<u32>,
     /// From when on they are recorded.
     pub start: OwnStart,
+    /// Whether samples are told one by one, too.
+    pub detailed: bool,
 }
 
 /// What has been recorded so far.
@@ -65,6 +68,8 @@ pub struct Recorded {
     pub profile: Profile,
     /// What is known of builds.
     pub modules: ModuleMap,
+    /// Samples one by one, where that was asked for, as far as there is room. All are in the profile.
+    pub threads: Vec<ThreadMoments>,
     /// When it began.
     pub start: UnixNanos,
     /// How long it was.
@@ -117,7 +122,7 @@ impl Recorder {
             (pids, OwnStart::Now) => Some(Family::of(pids)),
             (pids, OwnStart::AtExec) => Some(Family::of_commands(pids)),
         };
-        Ok(Self::with(taking, family, config.frequency_hz))
+        Ok(Self::with(taking, family, config))
     }
 
     /// As [`Self::start`], without privileges: only processes of one's own, which must be named, and
@@ -129,13 +134,17 @@ impl Recorder {
         let mut members = || Family::of(&config.pids).members();
         let taking = Taking::own(config.frequency_hz, config.start, &mut members)?;
         let family = Some(Family::of(&config.pids));
-        Ok(Self::with(taking, family, config.frequency_hz))
+        Ok(Self::with(taking, family, config))
     }
 
     /// To be called when events have started to flow.
-    fn with(taking: Taking, family: Option<Family>, frequency_hz: u32) -> Self {
+    fn with(taking: Taking, family: Option<Family>, config: &RecorderConfig) -> Self {
         let host: Arc<str> = "".into();
-        let work = Work::start(&host, &[], AggregatorConfig::at_frequency(frequency_hz));
+        let aggregator = AggregatorConfig {
+            detailed: config.detailed,
+            ..AggregatorConfig::at_frequency(config.frequency_hz)
+        };
+        let work = Work::start(&host, &[], aggregator);
         let now = Instant::now();
         Self {
             taking,
@@ -205,10 +214,11 @@ impl Recorder {
             }
         };
         self.fold();
-        let (profile, modules) = self.folding.finish();
+        let (profile, modules, threads) = self.folding.finish();
         Recorded {
             profile,
             modules,
+            threads,
             start: self.started.0,
             duration,
             tally: self.tally,

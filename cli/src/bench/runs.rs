@@ -8,6 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use stoker_agent::kernel::OwnStart;
+use stoker_agent::run::RecorderConfig;
 use stoker_analysis::compare::Side;
 use stoker_dag::ProfileType;
 
@@ -48,9 +50,14 @@ impl<'a> Bench<'a> {
         let command = &self.commands[usize::from(side == Side::New)];
         let stdout = if self.args.show_output { io::stderr().into() } else { Stdio::null() };
         let launched = Launched::start(command, stdout)?;
-        let pids = vec![launched.id()];
+        let config = RecorderConfig {
+            frequency_hz: self.args.frequency,
+            pids: vec![launched.id()],
+            start: OwnStart::AtExec,
+            detailed: false,
+        };
         let before = children_cpu()?;
-        let (launched, mut recorder) = begin(self.args.frequency, pids, Some(launched))?;
+        let (launched, mut recorder) = begin(&config, Some(launched))?;
         let Some(launched) = launched else { unreachable!("it was given") };
         let started = Instant::now();
         let (sender, ended) = mpsc::channel();

@@ -5,6 +5,7 @@
 //! ours.
 
 mod launch;
+mod over_time;
 mod signals;
 mod start;
 mod summary;
@@ -46,6 +47,7 @@ Examples:
   sudo stoker record -p 4711 -d 30 -o api.pb.gz          a process, its children, theirs
   sudo stoker record -o build.svg -- make -j4            a command, from its first instruction
   stoker record -o build.svg -- make -j4                 the same without root, as far as that goes
+  sudo stoker record -o build.speedscope.json -- make    each thread over time
   sudo stoker record -d 5 -o - --format collapsed | sort -k2 -n | tail
 
 Recording ends with the command or the processes, after -d, or at Ctrl-C; the file is written then.
@@ -68,7 +70,8 @@ pub struct RecordArgs {
     #[arg(short = 'F', long, env = "STOKER_FREQUENCY", value_name = "HZ", default_value_t = 99,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
-    /// The file to write: .svg .html .pb.gz .collapsed .speedscope.json, or - for standard output
+    /// The file to write: .svg .html .pb.gz .collapsed .speedscope.json, or - for standard output;
+    /// speedscope's has each thread's samples in order of time
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// The format; the file's extension says it otherwise
@@ -103,15 +106,22 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(format!("there is no process {gone}"), "`ps` lists processes"));
     }
     let signals = Signals::catch()?;
-    let (mut command, recorder) = start::start(args)?;
+    let over_time = format == Format::Speedscope;
+    let (mut command, recorder) = start::start(args, over_time)?;
     let (source, sight) = (recorder.source().name(), recorder.sight());
-    let recorded = recorder_loop(args, recorder, command.as_mut(), &signals);
+    let mut recorded = recorder_loop(args, recorder, command.as_mut(), &signals);
     let counts = Counts::of(&recorded);
+    let threads = std::mem::take(&mut recorded.threads);
     let local = local(args, recorded);
-    write_whole(&args.output, &local.write(format)?)?;
+    let written =
+        if over_time { over_time::speedscope(&local, &threads)? } else { local.write(format)? };
+    write_whole(&args.output, &written)?;
     if !args.quiet {
         let facts = Facts { recorded: &counts, source, sight, frequency_hz: args.frequency };
         say(&summary(&local, facts, Style::of_stderr()));
+        if over_time {
+            say(&over_time::not_told(counts.samples, &threads));
+        }
         if !is_stdout(&args.output) {
             say(&format!("wrote {}\n", args.output.display()));
         }

@@ -12,25 +12,27 @@ use super::launch::Launched;
 use crate::failure::Failure;
 use crate::output::is_stdout;
 
-/// Sampling is on when this returns, and the command, if there is one, begins.
-pub(super) fn start(args: &RecordArgs) -> Result<(Option<Launched>, Recorder), Failure> {
+/// Sampling is on when this returns, and the command, if there is one, begins; `detailed` as in
+/// [`RecorderConfig`].
+pub(super) fn start(
+    args: &RecordArgs,
+    detailed: bool,
+) -> Result<(Option<Launched>, Recorder), Failure> {
     let has_command = !args.command.is_empty();
     let taken = is_stdout(&args.output);
     let stdout = || if taken { io::stderr().into() } else { Stdio::inherit() };
     let command = if has_command { Some(Launched::start(&args.command, stdout())?) } else { None };
     let pids = command.as_ref().map_or_else(|| args.pid.clone(), |command| vec![command.id()]);
-    begin(args.frequency, pids, command)
+    let start = if has_command { OwnStart::AtExec } else { OwnStart::Now };
+    begin(&RecorderConfig { frequency_hz: args.frequency, pids, start, detailed }, command)
 }
 
-/// Begins to record these processes (or all), and then lets the command begin that waits.
+/// Begins to record as configured, and then lets the command begin that waits.
 pub fn begin(
-    frequency_hz: u32,
-    pids: Vec<u32>,
+    config: &RecorderConfig,
     command: Option<Launched>,
 ) -> Result<(Option<Launched>, Recorder), Failure> {
-    let start = if command.is_some() { OwnStart::AtExec } else { OwnStart::Now };
-    let config = RecorderConfig { frequency_hz, pids, start };
-    match Recorder::start(&config).or_else(|error| own(&config, error)) {
+    match Recorder::start(config).or_else(|error| own(config, error)) {
         Ok(mut recorder) => {
             if let Some(command) = &command {
                 recorder.prepare(command.program());

@@ -8,9 +8,12 @@
 mod evented;
 mod model;
 mod read;
+mod ticks;
+mod timed;
 mod write;
 
 pub use read::read;
+pub use timed::{MAX_THREADS, TimedSample, TimedSource, TimedThread, write_timed};
 pub use write::{SpeedscopeSource, write};
 
 /// The format's word for a unit.

@@ -42,6 +42,9 @@ pub(super) struct ProfileModel {
     pub(super) name: String,
     #[serde(default)]
     pub(super) unit: String,
+    /// Stoker's own: what values count, where the name says which thread it is.
+    #[serde(default, rename = "profileType")]
+    pub(super) profile_type: Option<String>,
     #[serde(default, rename = "startValue")]
     pub(super) start: Option<Number>,
     #[serde(default, rename = "endValue")]

@@ -6,6 +6,7 @@ use stoker_dag::{Frame, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType};
 
 use super::evented::Open;
 use super::model::{File, FrameModel, Number, ProfileModel};
+use super::ticks::Ticks;
 use super::unit_word;
 use crate::error::{Place, ReadError};
 use crate::import::{Imported, ImportedProfile, ImportedRow, ProfileKind, cut};
@@ -105,12 +106,13 @@ fn intern(frame: &FrameModel, limits: &Limits, imported: &mut Imported) -> Frame
 }
 
 /// What the values of a profile count, and how many of it the file's unit is worth. Stoker's own
-/// files say it in the profile's name; the format itself knows only units, and times are taken for
-/// wall-clock times.
+/// files say it in a field of their own or in the profile's name; the format itself knows only units,
+/// and times are taken for wall-clock times.
 fn type_of(profile: &ProfileModel, options: &ReadOptions) -> (ProfileType, u64) {
-    let ours = ProfileType::parse(&profile.name)
+    let said = profile.profile_type.as_deref().unwrap_or(&profile.name);
+    let ours = ProfileType::parse(said)
         .ok()
-        .filter(|made| made.as_str() == profile.name && unit_word(made.unit()) == profile.unit);
+        .filter(|made| made.as_str() == said && unit_word(made.unit()) == profile.unit);
     if let Some(ours) = ours {
         return (ours, 1);
     }
@@ -177,7 +179,13 @@ impl ProfileReader<'_> {
         let mut ticks = Ticks::new(self.factor);
         let mut rows = Vec::with_capacity(samples.len());
         let mut stack = Vec::new();
+        // Stoker's profiles over time say so when nothing ran; in others' files it may be a sample.
+        let said = self.profile.profile_type.as_deref();
+        let has_gaps = said.is_some_and(|said| ProfileType::parse(said).is_ok());
         for (at, sample) in samples.iter().enumerate() {
+            if has_gaps && sample.is_empty() {
+                continue;
+            }
             stack.clear();
             for &frame in sample {
                 stack.push(self.frame(frame, "sample", at)?);
@@ -247,54 +255,4 @@ impl ProfileReader<'_> {
         }
         ReadError::malformed(Format::Speedscope, self.place(table, at), problem)
     }
-}
-
-/// Whole units out of numbers that may have fractions. What rounding takes from one weight it gives
-/// to the next, so that sums are right to the unit.
-struct Ticks {
-    factor: u64,
-    carried: f64,
-}
-
-impl Ticks {
-    fn new(factor: u64) -> Self {
-        Self { factor, carried: 0.0 }
-    }
-
-    /// The next weight.
-    fn add(&mut self, weight: Number) -> Result<u64, &'static str> {
-        match weight {
-            Number::Whole(_) => self.at(weight),
-            Number::Real(value) => {
-                let wanted = self.scaled(value)? + self.carried;
-                let rounded = wanted.round().max(0.0);
-                self.carried = wanted - rounded;
-                whole(rounded)
-            }
-        }
-    }
-
-    /// A moment.
-    fn at(&self, value: Number) -> Result<u64, &'static str> {
-        match value {
-            Number::Whole(value) => value.checked_mul(self.factor).ok_or("it is above 2^64"),
-            Number::Real(value) => whole(self.scaled(value)?.round()),
-        }
-    }
-
-    fn scaled(&self, value: f64) -> Result<f64, &'static str> {
-        if value < 0.0 {
-            return Err("it is negative");
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a power of ten up to 10^9 is exact")]
-        Ok(value * self.factor as f64)
-    }
-}
-
-fn whole(value: f64) -> Result<u64, &'static str> {
-    if !(0.0..18_446_744_073_709_551_615.0).contains(&value) {
-        return Err("it is negative or above 2^64");
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just checked")]
-    Ok(value as u64)
 }

@@ -8,7 +8,7 @@ use stoker_dag::{BoxIx, CallTree, ProfileType};
 
 use super::unit_word;
 use crate::WriteError;
-use crate::text::{box_name, harmless};
+use crate::text::{NO_STACK, box_name, harmless};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 
@@ -33,7 +33,22 @@ pub fn write(
     let mut frames = Frames::default();
     let of_boxes: Vec<Vec<u32>> =
         profiles.iter().map(|profile| frames.of_boxes(profile.tree)).collect();
-    let file = File { name: &harmless(name), frames: &frames.list, profiles, of_boxes: &of_boxes };
+    let sampled: Vec<Sampled<'_>> = profiles
+        .iter()
+        .zip(&of_boxes)
+        .map(|(profile, frames)| Sampled { profile, frames })
+        .collect();
+    write_file(&frames, &sampled, name, out)
+}
+
+/// A file of these profiles over these frames.
+pub(super) fn write_file(
+    frames: &Frames,
+    profiles: &[impl Serialize],
+    name: &str,
+    out: &mut impl Write,
+) -> Result<(), WriteError> {
+    let file = File { name: &harmless(name), frames: &frames.list, profiles };
     serde_json::to_writer(&mut *out, &file).map_err(std::io::Error::from)?;
     out.write_all(b"\n")?;
     Ok(())
@@ -43,15 +58,20 @@ pub fn write(
 type FrameKey = (String, String, u32);
 
 #[derive(Default)]
-struct Frames {
+pub(super) struct Frames {
     list: Vec<FrameKey>,
     index: FxHashMap<FrameKey, u32>,
 }
 
 impl Frames {
     /// The frame of each box.
-    fn of_boxes(&mut self, tree: &CallTree) -> Vec<u32> {
+    pub(super) fn of_boxes(&mut self, tree: &CallTree) -> Vec<u32> {
         (0u32..).map(BoxIx).take(tree.len()).map(|at| self.of(tree, at)).collect()
+    }
+
+    /// The frame of stacks that have none.
+    pub(super) fn of_no_stack(&mut self) -> u32 {
+        self.intern((NO_STACK.to_owned(), String::new(), 0))
     }
 
     fn of(&mut self, tree: &CallTree, at: BoxIx) -> u32 {
@@ -59,8 +79,11 @@ impl Frames {
         let (file, module) = (tree.names.get(label.file), tree.names.get(label.module));
         let place = if file.is_empty() { module } else { file };
         let place = if place.is_empty() { String::new() } else { harmless(place).into_owned() };
-        let key = (harmless(&box_name(tree, at)).into_owned(), place, label.line);
-        let next = u32::try_from(self.list.len()).expect("no more frames than boxes");
+        self.intern((harmless(&box_name(tree, at)).into_owned(), place, label.line))
+    }
+
+    fn intern(&mut self, key: FrameKey) -> u32 {
+        let next = u32::try_from(self.list.len()).expect("hardly more frames than boxes");
         let ix = *self.index.entry(key.clone()).or_insert(next);
         if ix == next {
             self.list.push(key);
@@ -69,27 +92,20 @@ impl Frames {
     }
 }
 
-struct File<'a> {
+struct File<'a, P> {
     name: &'a str,
     frames: &'a [FrameKey],
-    profiles: &'a [SpeedscopeSource<'a>],
-    of_boxes: &'a [Vec<u32>],
+    profiles: &'a [P],
 }
 
-impl Serialize for File<'_> {
+impl<P: Serialize> Serialize for File<'_, P> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut file = serializer.serialize_struct("File", 5)?;
         file.serialize_field("$schema", SCHEMA)?;
         file.serialize_field("exporter", concat!("stoker ", env!("CARGO_PKG_VERSION")))?;
         file.serialize_field("name", self.name)?;
         file.serialize_field("shared", &Shared(self.frames))?;
-        let sampled: Vec<Sampled<'_>> = self
-            .profiles
-            .iter()
-            .zip(self.of_boxes)
-            .map(|(profile, frames)| Sampled { profile, frames })
-            .collect();
-        file.serialize_field("profiles", &sampled)?;
+        file.serialize_field("profiles", self.profiles)?;
         file.end()
     }
 }

@@ -1,12 +1,14 @@
 //! What is written comes back: totals to the last unit, the same stacks.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use stoker_analysis::call_tree;
+use stoker_analysis::{call_tree, call_tree_placed};
 use stoker_dag::{
-    BuildId, Definition, DefinitionSource, Frame, KernelImage, LabelSet, Location, Module, Profile,
-    ProfileType, SpecialFrame,
+    BoxIx, BuildId, Definition, DefinitionSource, Frame, KernelImage, LabelSet, Location, Module,
+    Profile, ProfileType, SpecialFrame,
 };
-use stoker_formats::speedscope::{self, SpeedscopeSource};
+use stoker_formats::speedscope::{self, SpeedscopeSource, TimedSample, TimedSource, TimedThread};
 use stoker_formats::text::{collapsed_frame, harmless};
 use stoker_formats::{
     Imported, ImportedProfile, ImportedRow, ProfileKind, ReadOptions, collapsed, pprof,
@@ -199,6 +201,55 @@ proptest! {
     }
 
     #[test]
+    fn speedscope_over_time_comes_back_by_thread(
+        imported in imported(),
+        moments in prop::collection::vec((any::<prop::sample::Index>(), 0u64..2000, 0usize..3), 0..30),
+        worth in 1u64..50,
+    ) {
+        let profile = imported.profile(0);
+        let (tree, boxes) = call_tree_placed(&profile, &imported.modules);
+        let mut left: Vec<(BoxIx, u64)> =
+            profile.rows().map(|(node, value, _)| (boxes[node.at()], value)).collect();
+        let mut threads: Vec<TimedThread> = (0..3)
+            .map(|at| TimedThread { name: format!("worker {at}"), samples: vec![] }).collect();
+        for (row, at, thread) in moments {
+            if left.is_empty() { break }
+            let row = row.index(left.len());
+            let (stack, value) = &mut left[row];
+            if let Some(less) = value.checked_sub(worth) {
+                *value = less;
+                threads[thread].samples.push(TimedSample { at, weight: worth, stack: *stack });
+            }
+        }
+        threads.retain(|thread| !thread.samples.is_empty());
+        let by_thread: BTreeMap<String, u64> = threads.iter()
+            .map(|thread| (thread.name.clone(), worth * thread.samples.len() as u64)).collect();
+        // Of a type that the reader would not guess.
+        let profile_type = ProfileType::cpu();
+        let source = TimedSource { profile_type: &profile_type, tree: &tree, duration: 2000, threads };
+        let mut json = Vec::new();
+        speedscope::write_timed(source, "name", &mut json).unwrap();
+        let again = read_as(&json, "").unwrap();
+        let back = again.default_profile();
+        prop_assert_eq!(&back.profile_type, &profile_type);
+        prop_assert_eq!(back.total(), profile.total());
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        collapsed::write(&tree, &mut ours).unwrap();
+        collapsed::write(&call_tree(&again.profile(0), &again.modules), &mut theirs).unwrap();
+        prop_assert_eq!(summed(&theirs), summed(&ours));
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        for row in &back.rows {
+            let thread = again.attributes.get(row.attributes).get("thread").to_owned();
+            *found.entry(thread).or_default() += row.value;
+        }
+        found.retain(|thread, _| thread.starts_with("worker"));
+        // A thread that is alone in its file is not told apart.
+        if !found.is_empty() {
+            prop_assert_eq!(found, by_thread);
+        }
+    }
+
+    #[test]
     fn any_name_comes_back_harmless(names in prop::collection::vec(any::<String>(), 1..5)) {
         let mut profile = Profile::default();
         let named = |name: &String| Frame::Interpreted {
@@ -225,8 +276,8 @@ proptest! {
 }
 
 /// Lines with their values, equal stacks summed.
-fn summed(text: &[u8]) -> std::collections::BTreeMap<String, u64> {
-    let mut sums = std::collections::BTreeMap::new();
+fn summed(text: &[u8]) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
     for line in String::from_utf8_lossy(text).lines() {
         let (stack, value) = line.rsplit_once(' ').unwrap();
         *sums.entry(stack.to_owned()).or_default() += value.parse::<u64>().unwrap();
