@@ -7,8 +7,7 @@ use stoker_dag::{NodeIx, UnixNanos};
 use stoker_wire::{BatchBody, Dictionary, ThreadId};
 
 /// Samples of a recording that are kept one by one, 24 bytes each: an hour and a half of two busy CPUs at
-/// 99 Hz, and about what a browser still opens once it is written out. What comes beyond is counted in
-/// the profile and has no moment.
+/// 99 Hz. What comes beyond is counted in the profile and has no moment.
 const MAX_MOMENTS: usize = 1 << 20;
 
 /// The attribute that names a thread.

@@ -29,7 +29,8 @@ pub(super) fn speedscope(
     let source = TimedSource {
         profile_type: &local.profile_type,
         tree: &tree,
-        duration: local.duration_ns,
+        start: local.start,
+        duration_ns: local.duration_ns,
         threads: threads.iter().map(of_thread).collect(),
     };
     let mut out = Vec::new();

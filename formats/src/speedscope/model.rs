@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 /// A whole file. Unknown keys are skipped.
 #[derive(Debug, Deserialize)]
@@ -42,9 +42,8 @@ pub(super) struct ProfileModel {
     pub(super) name: String,
     #[serde(default)]
     pub(super) unit: String,
-    /// Stoker's own: what values count, where the name says which thread it is.
-    #[serde(default, rename = "profileType")]
-    pub(super) profile_type: Option<String>,
+    #[serde(default, rename = "stoker")]
+    pub(super) ours: Option<Ours>,
     #[serde(default, rename = "startValue")]
     pub(super) start: Option<Number>,
     #[serde(default, rename = "endValue")]
@@ -55,6 +54,21 @@ pub(super) struct ProfileModel {
     pub(super) samples: Stacks,
     #[serde(default)]
     pub(super) weights: Option<Vec<Number>>,
+}
+
+/// What Stoker says of a profile over time and the format has no place for. Stacks without frames are
+/// gaps there.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ours<Text = String> {
+    /// What values count, where the profile's name says which thread it is.
+    pub(super) profile_type: Text,
+    /// When the recording began; 0 where nobody knows.
+    #[serde(default)]
+    pub(super) start_unix_ns: u64,
+    /// How long all of it was; 0 where nobody knows. A profile of several threads is longer.
+    #[serde(default)]
+    pub(super) duration_ns: u64,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

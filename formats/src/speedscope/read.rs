@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stoker_dag::{Frame, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType};
+use stoker_dag::{Frame, FrameIx, LabelIx, LabelSet, NodeIx, ProfileType, UnixNanos};
 
 use super::evented::Open;
 use super::model::{File, FrameModel, Number, ProfileModel};
@@ -49,11 +49,12 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<Imported, ReadError> 
         let (rows, duration_ns) = reader.read(&mut imported)?;
         // Threads run side by side: their profiles last as long as the longest.
         let so_far = imported.find(profile_type).map_or(0, |at| imported.profiles[at].duration_ns);
+        let start = profile.ours.as_ref().map(|ours| UnixNanos(ours.start_unix_ns));
         let at = imported.add(ImportedProfile {
             profile_type: profile_type.clone(),
             kind: ProfileKind::Delta,
             period: 0,
-            start: None,
+            start: start.filter(|start| start.0 > 0),
             duration_ns: 0,
             rows,
         })?;
@@ -109,7 +110,7 @@ fn intern(frame: &FrameModel, limits: &Limits, imported: &mut Imported) -> Frame
 /// files say it in a field of their own or in the profile's name; the format itself knows only units,
 /// and times are taken for wall-clock times.
 fn type_of(profile: &ProfileModel, options: &ReadOptions) -> (ProfileType, u64) {
-    let said = profile.profile_type.as_deref().unwrap_or(&profile.name);
+    let said = profile.ours.as_ref().map_or(&profile.name, |ours| &ours.profile_type);
     let ours = ProfileType::parse(said)
         .ok()
         .filter(|made| made.as_str() == said && unit_word(made.unit()) == profile.unit);
@@ -157,7 +158,11 @@ impl ProfileReader<'_> {
         let start = self.ticks(&ticks, self.profile.start.unwrap_or(Number::Whole(0)), "start")?;
         let end = self.ticks(&ticks, self.profile.end.unwrap_or(Number::Whole(0)), "end")?;
         let is_clock = factor(&self.profile.unit) == Some(self.factor);
-        let duration = if is_clock { end.saturating_sub(start) } else { 0 };
+        let duration = match &self.profile.ours {
+            Some(ours) => ours.duration_ns,
+            None if is_clock => end.saturating_sub(start),
+            None => 0,
+        };
         let rows = match &*self.profile.kind {
             "sampled" => self.sampled(imported)?,
             "evented" => self.evented(start, end, imported)?,
@@ -180,8 +185,7 @@ impl ProfileReader<'_> {
         let mut rows = Vec::with_capacity(samples.len());
         let mut stack = Vec::new();
         // Stoker's profiles over time say so when nothing ran; in others' files it may be a sample.
-        let said = self.profile.profile_type.as_deref();
-        let has_gaps = said.is_some_and(|said| ProfileType::parse(said).is_ok());
+        let has_gaps = self.profile.ours.is_some();
         for (at, sample) in samples.iter().enumerate() {
             if has_gaps && sample.is_empty() {
                 continue;

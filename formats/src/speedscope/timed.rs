@@ -10,8 +10,9 @@ use std::cmp::Reverse;
 use std::io::Write;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use stoker_dag::{BoxIx, CallTree, ProfileType};
+use stoker_dag::{BoxIx, CallTree, ProfileType, UnixNanos};
 
+use super::model::Ours;
 use super::unit_word;
 use super::write::{Frames, write_file};
 use crate::WriteError;
@@ -29,9 +30,9 @@ const WITHOUT_TIME: &str = "samples without a time";
 /// One sample of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimedSample {
-    /// When it was taken, in the profile type's unit from the recording's start on.
+    /// When it was taken, in nanoseconds from the recording's start on.
     pub at: u64,
-    /// What it is worth, in the same unit.
+    /// What it is worth, in nanoseconds.
     pub weight: u64,
     /// The box of the tree in which its stack ends.
     pub stack: BoxIx,
@@ -55,12 +56,14 @@ impl TimedThread {
 /// A recording.
 #[derive(Debug, Clone)]
 pub struct TimedSource<'a> {
-    /// What values count; a time.
+    /// What values count: nanoseconds.
     pub profile_type: &'a ProfileType,
     /// The stacks of all samples.
     pub tree: &'a CallTree,
-    /// How long the recording is, in the profile type's unit.
-    pub duration: u64,
+    /// When the recording began; zero where nobody knows.
+    pub start: UnixNanos,
+    /// How long it was.
+    pub duration_ns: u64,
     /// Samples one by one, by thread.
     pub threads: Vec<TimedThread>,
 }
@@ -74,24 +77,20 @@ pub fn write_timed(
     name: &str,
     out: &mut impl Write,
 ) -> Result<(), WriteError> {
-    let TimedSource { profile_type, tree, duration, threads } = source;
+    let TimedSource { profile_type, tree, start, duration_ns, threads } = source;
+    let whole = Ours { profile_type, start_unix_ns: start.0, duration_ns };
     let mut frames = Frames::default();
     let of_boxes = frames.of_boxes(tree);
     let stacks = Stacks { tree, of_boxes: &of_boxes, none: frames.of_no_stack() };
     let rest = without_time(tree, &threads);
+    let over =
+        |name: String, run: Vec<Stretch>, least: u64| Over { name, whole, stacks, run, least };
     let mut profiles: Vec<Over<'_>> = bounded(threads)
         .into_iter()
-        .map(|thread| Over {
-            name: thread.name,
-            profile_type,
-            stacks,
-            run: laid_out(thread.samples),
-            duration,
-        })
+        .map(|thread| over(thread.name, laid_out(thread.samples), duration_ns))
         .collect();
     if !rest.is_empty() || profiles.is_empty() {
-        let name = WITHOUT_TIME.to_owned();
-        profiles.push(Over { name, profile_type, stacks, run: rest, duration: 0 });
+        profiles.push(over(WITHOUT_TIME.to_owned(), rest, 0));
     }
     write_file(&frames, &profiles, name, out)
 }
@@ -167,11 +166,12 @@ impl Stacks<'_> {
 /// One profile over time.
 struct Over<'a> {
     name: String,
-    profile_type: &'a ProfileType,
+    /// Of the recording.
+    whole: Ours<&'a ProfileType>,
     stacks: Stacks<'a>,
     run: Vec<Stretch>,
     /// How long it is at least.
-    duration: u64,
+    least: u64,
 }
 
 impl Serialize for Over<'_> {
@@ -180,11 +180,12 @@ impl Serialize for Over<'_> {
         let mut profile = serializer.serialize_struct("Profile", 8)?;
         profile.serialize_field("type", "sampled")?;
         profile.serialize_field("name", &harmless(&self.name))?;
-        // Of Stoker alone: what values count, and that empty stacks are gaps.
-        profile.serialize_field("profileType", self.profile_type.as_str())?;
-        profile.serialize_field("unit", unit_word(self.profile_type.unit()))?;
+        let Ours { profile_type, start_unix_ns, duration_ns } = self.whole;
+        let ours = Ours { profile_type: profile_type.as_str(), start_unix_ns, duration_ns };
+        profile.serialize_field("stoker", &ours)?;
+        profile.serialize_field("unit", unit_word(profile_type.unit()))?;
         profile.serialize_field("startValue", &0)?;
-        profile.serialize_field("endValue", &end.max(self.duration))?;
+        profile.serialize_field("endValue", &end.max(self.least))?;
         profile.serialize_field("samples", &StacksOf(self))?;
         profile.serialize_field("weights", &Weights(&self.run))?;
         profile.end()

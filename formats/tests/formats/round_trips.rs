@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use stoker_analysis::{call_tree, call_tree_placed};
 use stoker_dag::{
     BoxIx, BuildId, Definition, DefinitionSource, Frame, KernelImage, LabelSet, Location, Module,
-    Profile, ProfileType, SpecialFrame,
+    Profile, ProfileType, SpecialFrame, UnixNanos,
 };
 use stoker_formats::speedscope::{self, SpeedscopeSource, TimedSample, TimedSource, TimedThread};
 use stoker_formats::text::{collapsed_frame, harmless};
@@ -226,13 +226,16 @@ proptest! {
             .map(|thread| (thread.name.clone(), worth * thread.samples.len() as u64)).collect();
         // Of a type that the reader would not guess.
         let profile_type = ProfileType::cpu();
-        let source = TimedSource { profile_type: &profile_type, tree: &tree, duration: 2000, threads };
+        let start = UnixNanos(1_700_000_000_123_456_789);
+        let source =
+            TimedSource { profile_type: &profile_type, tree: &tree, start, duration_ns: 2000, threads };
         let mut json = Vec::new();
         speedscope::write_timed(source, "name", &mut json).unwrap();
         let again = read_as(&json, "").unwrap();
         let back = again.default_profile();
         prop_assert_eq!(&back.profile_type, &profile_type);
         prop_assert_eq!(back.total(), profile.total());
+        prop_assert_eq!((back.start, back.duration_ns), (Some(start), 2000));
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         collapsed::write(&tree, &mut ours).unwrap();
         collapsed::write(&call_tree(&again.profile(0), &again.modules), &mut theirs).unwrap();

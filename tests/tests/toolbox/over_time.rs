@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use stoker_tests::can_sample;
@@ -85,6 +86,11 @@ fn each_thread_s_samples_stand_where_they_were_taken() {
     assert!(ms(early.1) <= 500 + slack && ms(early.0) < 400, "{early:?}");
     assert!(ms(late.0) >= 490 && ms(late.1) <= 1000 + 2 * slack, "{late:?}");
     assert!(early.1 < late.0 + slack * 1_000_000, "{early:?} {late:?}");
+    let whole = &list(&file, "profiles")[0]["stoker"];
+    let start_s = whole["startUnixNs"].as_u64().unwrap() / 1_000_000_000;
+    let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert!((now_s - 60..=now_s).contains(&start_s), "{whole}");
+    assert!(ms(whole["durationNs"].as_u64().unwrap()) >= 1000, "{whole}");
     // Nothing is lost and nothing is counted twice: in the file, and when it is read again.
     let taken: u64 = said.split(' ').next().unwrap().parse().unwrap();
     let all = list(&file, "profiles").iter().flat_map(|profile| samples(&file, profile));
