@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stoker_dag::{Frame, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS};
-use stoker_server::store::{Store, StoreConfig, TenantId, TimeRange};
+use stoker_server::store::{Store, StoreConfig, TenantId, TimeRange, Wanted};
 use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
 use stoker_wire::proto::push_request::Message as Out;
 use stoker_wire::proto::push_response::Message as In;
@@ -153,7 +153,7 @@ fn stored(dir: &Path) -> BTreeMap<(String, String), u64> {
     let tenant = TenantId::default_tenant();
     assert_eq!(store.losses(&tenant, TimeRange::ALL), []);
     let mut sums = BTreeMap::new();
-    let visited = store.visit(&tenant, TimeRange::ALL, None, &mut |part| {
+    let visited = store.visit(&tenant, Wanted::ALL, &mut |part| {
         for row in part.windows.iter().flat_map(|held| &held.rows) {
             let host = part.dictionary.labels.get(row.series).get("host").to_owned();
             let frame = part.dictionary.nodes.frame(row.node).unwrap();

@@ -1,14 +1,13 @@
 //! A link's data, to be queried like a tenant's.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
-use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
+use stoker_dag::{Definition, Frame, FrameId};
 
 use super::{LinkError, LinkId, Links};
 use crate::query::Parts;
 use crate::store::{
-    AloneRows, DetailsView, Names, PartView, Rollups, StoreError, TenantId, TimeRange, Wanted,
+    AloneRows, DetailsVisitor, Names, PartVisitor, Rollups, StoreError, TenantId, TimeRange, Wanted,
 };
 use crate::symbols::NamedParts;
 
@@ -37,45 +36,16 @@ impl Links {
 }
 
 impl Parts for LinkParts {
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series: None, sums: false };
-        self.links.0.segments.visit(&self.rows, wanted, visit)
-    }
-
-    fn visit_series(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series: Some(series), sums: false };
-        self.links.0.segments.visit(&self.rows, wanted, visit)
-    }
-
-    fn visit_sums(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series: Some(series), sums: true };
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         self.links.0.segments.visit(&self.rows, wanted, visit)
     }
 
     fn visit_details(
         &self,
-        of: (TimeRange, Option<&ProfileType>),
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
-        self.links.0.segments.visit_details(&self.rows, of, series, visit)
+        self.links.0.segments.visit_details(&self.rows, wanted, visit)
     }
 
     fn rollups(&self, range: TimeRange) -> Option<Rollups> {

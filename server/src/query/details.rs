@@ -12,7 +12,7 @@ use super::scan::scan;
 use super::sink::Sink;
 use super::stack::StackFilter;
 use super::{Engine, Query};
-use crate::store::{DetailedRow, DetailsView, WindowDetails, WindowRows};
+use crate::store::{DetailedRow, DetailsView, Wanted, WindowDetails, WindowRows};
 
 /// How many samples are looked at between two looks at the clock.
 const SAMPLES_BETWEEN_CHECKS: usize = 1 << 14;
@@ -71,7 +71,8 @@ pub(super) fn scan_details(
     };
     let profile_type = query.selector.profile_type.as_ref();
     let may_be_wanted = |series: &LabelSet| query.selector.may_accept(series);
-    engine.parts.visit_details((query.range, profile_type), &may_be_wanted, visit)?;
+    let (range, series) = (query.range, Some(&may_be_wanted as &dyn Fn(&LabelSet) -> bool));
+    engine.parts.visit_details(Wanted { range, profile_type, series, sums: false }, visit)?;
     failure.map_or(Ok(()), Err)
 }
 

@@ -1,14 +1,13 @@
 //! Parts held in memory: what tests query, and what files will be queried through.
 
-use std::ops::ControlFlow;
-
 use stoker_dag::{Frame, LabelSet};
 use stoker_dag::{NodeIx, Profile, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::Dictionary;
 
 use super::parts::Parts;
 use crate::store::{
-    DetailsView, Names, PartView, StoreError, TimeRange, WindowDetails, WindowFacts, WindowRows,
+    DetailsView, DetailsVisitor, Names, PartView, PartVisitor, StoreError, Wanted, WindowDetails,
+    WindowFacts, WindowRows,
 };
 
 /// Rows and facts over a dictionary of their own.
@@ -87,12 +86,8 @@ pub struct MemoryParts {
 }
 
 impl Parts for MemoryParts {
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
+        let Wanted { range, profile_type, .. } = wanted;
         for (dictionary_id, part) in (0..).zip(&self.parts) {
             let of_type = |w: &&WindowRows| profile_type.is_none_or(|t| *t == w.profile_type);
             let windows = part.windows.iter().filter(|w| range.holds(w.window));
@@ -111,10 +106,10 @@ impl Parts for MemoryParts {
 
     fn visit_details(
         &self,
-        (range, profile_type): (TimeRange, Option<&ProfileType>),
-        _: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
+        let Wanted { range, profile_type, .. } = wanted;
         for (dictionary_id, part) in (0..).zip(&self.parts) {
             let of_type = |w: &&WindowDetails| profile_type.is_none_or(|t| *t == w.profile_type);
             let windows = part.details.iter().filter(|w| range.holds(w.window)).filter(of_type);

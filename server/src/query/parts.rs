@@ -1,71 +1,35 @@
 //! Where queries find rows: the store, or parts held in memory.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
-use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
+use stoker_dag::{Definition, Frame, FrameId};
 
 use crate::store::{
-    DataVersion, DetailsView, Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange,
-    Wanted,
+    DataVersion, DetailsVisitor, Names, PartVisitor, Rollups, Store, StoreError, TenantId,
+    TimeRange, Wanted,
 };
 
 /// What a query needs of a store. One implementor is one tenant's data.
 pub trait Parts: Send + Sync {
-    /// Calls `visit` with every part that may hold rows of the range (and type), each row exactly
-    /// once, until it breaks.
+    /// Calls `visit` with every part that may hold rows of what is wanted, each row exactly once, until it
+    /// breaks. Rows of series that are not wanted may come all the same; rows may come summed over their
+    /// windows ([`PartView::sums`](crate::store::PartView::sums)) where that is allowed and all of those are in the range.
     ///
     /// # Errors
     /// When something cannot be read.
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError>;
 
-    /// As [`Self::visit`]; what has no row of a series that `series` accepts may be left out. Rows of
-    /// other series may come all the same.
-    ///
-    /// # Errors
-    /// As [`Self::visit`].
-    fn visit_series(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        _series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.visit(range, profile_type, visit)
-    }
-
-    /// Calls `visit` with the samples of a range (and type) that are kept one by one, each exactly once,
-    /// until it breaks. What has no sample of a series that `series` accepts may be left out.
+    /// Calls `visit` with the samples of what is wanted that are kept one by one, each exactly once, until
+    /// it breaks. Samples of other series may come all the same.
     ///
     /// # Errors
     /// When something cannot be read.
     fn visit_details(
         &self,
-        _of: (TimeRange, Option<&ProfileType>),
-        _series: &dyn Fn(&LabelSet) -> bool,
-        _visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        _wanted: Wanted<'_>,
+        _visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
         Ok(())
-    }
-
-    /// As [`Self::visit_series`]; rows may come summed over their windows ([`PartView::sums`]) where all
-    /// of those are in the range.
-    ///
-    /// # Errors
-    /// As [`Self::visit`].
-    fn visit_sums(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.visit_series(range, profile_type, series, visit)
     }
 
     /// The rollups that have rows in a range; nothing where all of it is raw.
@@ -113,43 +77,16 @@ pub struct TenantParts {
 }
 
 impl Parts for TenantParts {
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.store.visit(&self.tenant, range, profile_type, visit)
-    }
-
-    fn visit_series(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.store.visit_series(&self.tenant, range, profile_type, Some(series), visit)
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
+        self.store.visit(&self.tenant, wanted, visit)
     }
 
     fn visit_details(
         &self,
-        of: (TimeRange, Option<&ProfileType>),
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
-        self.store.visit_details(&self.tenant, of, series, visit)
-    }
-
-    fn visit_sums(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series: Some(series), sums: true };
-        self.store.visit_wanted(&self.tenant, wanted, visit)
+        self.store.visit_details(&self.tenant, wanted, visit)
     }
 
     fn tenant(&self) -> TenantId {

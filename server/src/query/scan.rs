@@ -19,7 +19,7 @@ use super::selector::MatchOp;
 use super::sink::{Sink, SummedStacks};
 use super::stack::StackFilter;
 use super::{Engine, Query};
-use crate::store::{Level, PartView, Sums, WindowFacts, WindowRows};
+use crate::store::{Level, PartView, Sums, Wanted, WindowFacts, WindowRows};
 
 /// The label that host facts can be selected by.
 const HOST: &str = "host";
@@ -80,11 +80,8 @@ pub(super) fn scan(
             ControlFlow::Break(())
         }
     };
-    if takes_sums {
-        engine.parts.visit_sums(query.range, profile_type, &may_be_wanted, visit)?;
-    } else {
-        engine.parts.visit_series(query.range, profile_type, &may_be_wanted, visit)?;
-    }
+    let (range, series) = (query.range, Some(&may_be_wanted as &dyn Fn(&LabelSet) -> bool));
+    engine.parts.visit(Wanted { range, profile_type, series, sums: takes_sums }, visit)?;
     scan.names.extend(left_out.into_inner());
     match failure {
         Some(error) => Err(error),

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType, SampleRow, UnixNanos};
+use stoker_dag::{Definition, Frame, FrameId, SampleRow, UnixNanos};
 
 use super::details::{Coverage, covered};
 use super::error::QueryError;
@@ -14,8 +14,8 @@ use super::parts::Parts;
 use super::time::{self, TimeError};
 use super::{Engine, Query};
 use crate::store::{
-    DataVersion, DetailedRow, DetailsView, Names, PartView, Rollups, StoreError, TenantId,
-    TimeRange, WindowRows,
+    DataVersion, DetailedRow, DetailsView, DetailsVisitor, Names, PartView, PartVisitor, Rollups,
+    StoreError, TenantId, TimeRange, Wanted, WindowRows,
 };
 
 /// Nanoseconds in a second.
@@ -124,25 +124,11 @@ impl SpanParts<'_> {
 }
 
 impl Parts for SpanParts<'_> {
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.visit_series(range, profile_type, &|_| true, visit)
-    }
-
-    fn visit_series(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         let mut is_over = false;
         // What hosts say of their time is of whole windows; their rows are not looked at.
-        self.parts.visit_series(range, profile_type, &|_| false, &mut |part| {
+        let hosts = Wanted { series: Some(&|_| false), sums: false, ..wanted };
+        self.parts.visit(hosts, &mut |part| {
             let flow = visit(PartView { windows: &[], totals: &[], sums: None, ..part });
             is_over = flow.is_break();
             flow
@@ -151,7 +137,7 @@ impl Parts for SpanParts<'_> {
             return Ok(());
         }
         let mut number = 0;
-        self.parts.visit_details((range, profile_type), series, &mut |view| {
+        self.parts.visit_details(wanted, &mut |view| {
             let windows = self.rows(&view);
             if windows.is_empty() {
                 return ControlFlow::Continue(());
@@ -164,11 +150,10 @@ impl Parts for SpanParts<'_> {
 
     fn visit_details(
         &self,
-        of: (TimeRange, Option<&ProfileType>),
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
-        self.parts.visit_details(of, series, visit)
+        self.parts.visit_details(wanted, visit)
     }
 
     fn rollups(&self, range: TimeRange) -> Option<Rollups> {

@@ -2,17 +2,16 @@
 //! tenant's data. No log comes before them, nothing merges them and no retention ends them: who makes
 //! one keeps it, and removes it.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stoker_dag::{Definition, FrameIx, LabelSet, ProfileType};
+use stoker_dag::{Definition, FrameIx};
 use stoker_wire::Dictionary;
 
-use super::api::{Names, PartView, TenantId, TimeRange, WindowFacts, WindowRows};
+use super::api::{Names, PartVisitor, TenantId, TimeRange, WindowFacts, WindowRows};
 use super::blobs::{Blobs, LocalBlobs};
 use super::cache::Cache;
-use super::details::{DetailsView, WindowDetails};
+use super::details::{DetailsVisitor, WindowDetails};
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
 use super::head::HeadRows;
@@ -143,7 +142,7 @@ impl AloneSegments {
         &self,
         of: &AloneRows,
         wanted: Wanted<'_>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+        visit: &mut PartVisitor<'_>,
     ) -> Result<(), StoreError> {
         for segment in &of.segments {
             if segment.visit(&self.blobs, &self.cache, wanted, visit)?.is_break() {
@@ -160,11 +159,9 @@ impl AloneSegments {
     pub fn visit_details(
         &self,
         of: &AloneRows,
-        (range, profile_type): (TimeRange, Option<&ProfileType>),
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
-        let wanted = Wanted { range, profile_type, series: Some(series), sums: false };
         for segment in &of.segments {
             if segment.visit_details(&self.blobs, &self.cache, wanted, visit)?.is_break() {
                 break;

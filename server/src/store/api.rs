@@ -1,6 +1,7 @@
 //! What callers of the store give and get.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,6 +142,9 @@ pub struct PartView<'a> {
     /// Rows of a block summed over its windows, in parts without windows, where that was asked for.
     pub sums: Option<&'a Sums>,
 }
+
+/// Looks at one part after another, and may break off.
+pub type PartVisitor<'a> = dyn FnMut(PartView<'_>) -> ControlFlow<()> + 'a;
 
 impl<'a> PartView<'a> {
     /// Rows and facts as they came.

@@ -1,6 +1,8 @@
 //! Samples one by one, as detailed recordings have them: beside the rows that count them, at the raw
 //! level only. Summing up drops them, and nothing that sums rows looks at them.
 
+use std::ops::ControlFlow;
+
 use stoker_dag::{LabelIx, NodeIx, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, CpuId, Dictionary, ThreadId};
 
@@ -61,6 +63,9 @@ pub struct DetailsView<'a> {
     /// In order of profile type, then window.
     pub windows: &'a [WindowDetails],
 }
+
+/// Looks at one part after another, and may break off.
+pub type DetailsVisitor<'a> = dyn FnMut(DetailsView<'_>) -> ControlFlow<()> + 'a;
 
 /// The samples of a batch, by group of rows.
 pub(super) fn of_batch(body: &BatchBody) -> impl Iterator<Item = WindowDetails> {

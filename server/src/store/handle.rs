@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use stoker_dag::{LabelSet, ProfileType, UnixNanos};
+use stoker_dag::UnixNanos;
 use tokio::sync::oneshot;
 
-use super::api::{Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
+use super::api::{Names, PartVisitor, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
 use super::append::roll;
-use super::details::DetailsView;
+use super::details::DetailsVisitor;
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
 use super::losses::Loss;
@@ -99,8 +99,8 @@ impl Store {
         self.inner.shared.find(tenant).map_or(0, |tenant| tenant.watermark(spool))
     }
 
-    /// Calls `visit` for every part that overlaps the range, until it breaks. Each row is seen
-    /// exactly once, whatever is sealed meanwhile. The tenant's ingest waits while a part of its
+    /// Calls `visit` for every part that has what is wanted, until it breaks. Each row is seen
+    /// exactly once, those of other series may come all the same, whatever is sealed meanwhile. The tenant's ingest waits while a part of its
     /// live log is looked at. A segment that cannot be read is left out, named in the server's log
     /// and counted in [`StoreMetrics::read_failures`].
     ///
@@ -109,38 +109,8 @@ impl Store {
     pub fn visit(
         &self,
         tenant: &TenantId,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.visit_series(tenant, range, profile_type, None, visit)
-    }
-
-    /// As [`Self::visit`]; blocks are left out that have no row of a series that `series` accepts.
-    /// Rows of other series may come all the same.
-    ///
-    /// # Errors
-    /// As [`Self::visit`].
-    pub fn visit_series(
-        &self,
-        tenant: &TenantId,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: Option<&dyn Fn(&LabelSet) -> bool>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.visit_wanted(tenant, Wanted { range, profile_type, series, sums: false }, visit)
-    }
-
-    /// As [`Self::visit`], with what is wanted said exactly.
-    ///
-    /// # Errors
-    /// As [`Self::visit`].
-    pub fn visit_wanted(
-        &self,
-        tenant: &TenantId,
         wanted: Wanted<'_>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
+        visit: &mut PartVisitor<'_>,
     ) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
@@ -167,21 +137,19 @@ impl Store {
     }
 
     /// Calls `visit` with the samples that are kept one by one, each exactly once, as
-    /// [`Self::visit_series`] does with rows.
+    /// [`Self::visit`] does with rows.
     ///
     /// # Errors
     /// When the store is closed.
     pub fn visit_details(
         &self,
         tenant: &TenantId,
-        (range, profile_type): (TimeRange, Option<&ProfileType>),
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
-        let wanted = Wanted { range, profile_type, series: Some(series), sums: false };
         for segment in &parts.sealed {
             match segment.visit_details(&*shared.blobs, &shared.cache, wanted, visit) {
                 Ok(ControlFlow::Continue(())) => {}
@@ -195,7 +163,7 @@ impl Store {
             }
         }
         for head in parts.frozen.iter().chain([&parts.live]) {
-            if head.visit_details(range, profile_type, &mut *visit).is_break() {
+            if head.visit_details(wanted.range, wanted.profile_type, &mut *visit).is_break() {
                 return Ok(());
             }
         }

@@ -64,8 +64,8 @@ mod writer;
 
 pub use alone::{AloneContent, AloneRows, AloneSegments};
 pub use api::{
-    Appended, BatchSource, Names, PartView, SpoolId, StoreConfig, StoreMetrics, TenantId,
-    TimeRange, WindowFacts, WindowRows,
+    Appended, BatchSource, Names, PartView, PartVisitor, SpoolId, StoreConfig, StoreMetrics,
+    TenantId, TimeRange, WindowFacts, WindowRows,
 };
 pub use append::InLine;
 pub use blobs::{Blobs, LocalBlobs};
@@ -73,7 +73,7 @@ pub use catalogue::{Added, Catalogue, Change, Entry};
 pub use catalogue_sled::SledCatalogue;
 pub use check::{CheckReport, HeldBytes, Problem, check, repair};
 pub(crate) use details::insert as insert_details;
-pub use details::{DetailedRow, DetailsView, WindowDetails};
+pub use details::{DetailedRow, DetailsView, DetailsVisitor, WindowDetails};
 pub use disk::{Disk, DiskFile, Free, RealDisk};
 pub use error::StoreError;
 pub use folder::FOLDER_FORMAT;

@@ -1,14 +1,14 @@
 //! A tenant's rows together with the debug information that was pushed for them.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
-use stoker_dag::{Definition, Frame, FrameId, LabelSet, ProfileType};
+use stoker_dag::{Definition, Frame, FrameId};
 
 use super::{QUERY_NAMING_MAX, SymbolCounts, Symbols};
 use crate::query::{Parts, TenantParts};
 use crate::store::{
-    DataVersion, DetailsView, Names, PartView, Rollups, StoreError, TenantId, TimeRange,
+    DataVersion, DetailsVisitor, Names, PartVisitor, Rollups, StoreError, TenantId, TimeRange,
+    Wanted,
 };
 
 /// Rows of a store, and late names for their frames.
@@ -21,42 +21,16 @@ pub struct NamedParts {
 }
 
 impl Parts for NamedParts {
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.rows.visit(range, profile_type, visit)
-    }
-
-    fn visit_series(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.rows.visit_series(range, profile_type, series, visit)
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
+        self.rows.visit(wanted, visit)
     }
 
     fn visit_details(
         &self,
-        of: (TimeRange, Option<&ProfileType>),
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
+        wanted: Wanted<'_>,
+        visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
-        self.rows.visit_details(of, series, visit)
-    }
-
-    fn visit_sums(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.rows.visit_sums(range, profile_type, series, visit)
+        self.rows.visit_details(wanted, visit)
     }
 
     fn tenant(&self) -> TenantId {

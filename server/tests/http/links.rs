@@ -1,15 +1,15 @@
 //! Short links: what they show is what was seen, and stays when the data are gone.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use stoker_dag::ProfileType;
 use stoker_server::http::Backend;
 use stoker_server::links::{LinkId, Links};
 use stoker_server::query::{Limits, MemoryParts, Parts};
-use stoker_server::store::{Level, Names, PartView, Rollups, StoreError, TenantId, TimeRange};
+use stoker_server::store::{
+    Level, Names, PartView, PartVisitor, Rollups, StoreError, TenantId, TimeRange, Wanted,
+};
 
 use crate::fixture::*;
 use crate::support::Api;
@@ -223,14 +223,9 @@ struct Rolled {
 }
 
 impl Parts for Rolled {
-    fn visit(
-        &self,
-        range: TimeRange,
-        of_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         let mut level = Level::Hourly;
-        self.parts.visit(range, of_type, &mut |part| {
+        self.parts.visit(wanted, &mut |part| {
             let flow = visit(PartView { level, ..part });
             if level == Level::Functions && flow.is_continue() {
                 return visit(PartView {

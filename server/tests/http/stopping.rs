@@ -2,16 +2,14 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stoker_dag::ProfileType;
 use stoker_server::http::Backend;
 use stoker_server::query::{Limits, Parts};
-use stoker_server::store::{Names, PartView, StoreError, TimeRange};
+use stoker_server::store::{Names, PartView, PartVisitor, StoreError, Wanted};
 
 use crate::support::Api;
 
@@ -22,12 +20,7 @@ struct Endless {
 }
 
 impl Parts for Endless {
-    fn visit(
-        &self,
-        _: TimeRange,
-        _: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn visit(&self, _: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         self.started.store(true, Ordering::Relaxed);
         let dictionary = stoker_wire::Dictionary::default();
         while visit(PartView::raw(&dictionary, 0, &[], &[])).is_continue() {

@@ -10,7 +10,7 @@ use stoker_dag::{
     BuildId, BuildIdKind, Frame, LabelSet, NodeIx, ProfileType, SampleRow, UnixNanos, WINDOW_NS,
 };
 use stoker_server::ingest::{Agents, DecodeBatch, IngestMetrics, service_decoding};
-use stoker_server::store::{Store, StoreConfig, TenantId, TimeRange};
+use stoker_server::store::{Store, StoreConfig, TenantId, Wanted};
 use stoker_wire::proto::profile_ingest_client::ProfileIngestClient;
 use stoker_wire::proto::push_request::Message as Out;
 use stoker_wire::proto::push_response::Message as In;
@@ -76,7 +76,7 @@ impl Server {
 pub fn samples(store: &Store) -> u64 {
     let mut samples = 0;
     let tenant = TenantId::default_tenant();
-    let visited = store.visit(&tenant, TimeRange::ALL, None, &mut |part| {
+    let visited = store.visit(&tenant, Wanted::ALL, &mut |part| {
         samples += part.windows.iter().flat_map(|w| &w.rows).map(|row| row.count).sum::<u64>();
         ControlFlow::Continue(())
     });

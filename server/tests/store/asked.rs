@@ -1,8 +1,6 @@
 //! Questions answered from sums over windows, from rows one by one, and by the most naive way that there
 //! is: one answer, however rows are spread over logs and segments, and whatever was merged.
 
-use std::ops::ControlFlow;
-
 use proptest::prelude::*;
 use stoker_dag::{
     Frame, LabelSet, ModuleMap, Profile, ProfileType, SampleRow, UnixNanos, WINDOW_NS, prune,
@@ -12,7 +10,7 @@ use stoker_server::query::{
     Columns, Engine, Limits, Parts, Progress, Query, Selector, TenantParts, flamegraph, fold,
 };
 use stoker_server::store::{
-    DataVersion, Names, PartView, Rollups, Store, StoreError, TenantId, TimeRange,
+    DataVersion, Names, PartVisitor, Rollups, Store, StoreError, TenantId, TimeRange, Wanted,
 };
 use stoker_wire::{BatchBody, Dictionary, RowGroup};
 
@@ -23,23 +21,8 @@ use crate::model::{Agent, EPOCH, definition, frame};
 struct RowByRow<'a>(&'a TenantParts);
 
 impl Parts for RowByRow<'_> {
-    fn visit(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.0.visit(range, profile_type, visit)
-    }
-
-    fn visit_series(
-        &self,
-        range: TimeRange,
-        profile_type: Option<&ProfileType>,
-        series: &dyn Fn(&LabelSet) -> bool,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.0.visit_series(range, profile_type, series, visit)
+    fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
+        self.0.visit(Wanted { sums: false, ..wanted }, visit)
     }
 
     fn rollups(&self, range: TimeRange) -> Option<Rollups> {

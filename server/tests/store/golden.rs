@@ -9,7 +9,9 @@ use std::time::Duration;
 use stoker_dag::UnixNanos;
 use stoker_server::store::inspect::{loosened, read_segment, tightened};
 use stoker_server::store::messages::Footer;
-use stoker_server::store::{LOG_VERSION, RealDisk, SEGMENT_VERSION, Store, StoreConfig, TimeRange};
+use stoker_server::store::{
+    LOG_VERSION, RealDisk, SEGMENT_VERSION, Store, StoreConfig, TimeRange, Wanted,
+};
 
 use crate::files::{config, files, folder, open};
 use crate::model::{Agent, Content, some_rows};
@@ -172,7 +174,7 @@ async fn rollups_of_every_version_are_read() {
         assert_eq!(held, expected().0.reduced(has_stacks), "{name}");
         let mut totals = 0;
         let tenant = stoker_server::store::TenantId::default_tenant();
-        let visited = store.visit(&tenant, TimeRange::ALL, None, &mut |part| {
+        let visited = store.visit(&tenant, Wanted::ALL, &mut |part| {
             totals += part.totals.iter().flat_map(|held| &held.rows).count();
             assert_eq!(part.level.as_str(), name);
             std::ops::ControlFlow::Continue(())

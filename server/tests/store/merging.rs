@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stoker_dag::{UnixNanos, WINDOW_NS};
-use stoker_server::store::{Appended, Store, StoreConfig, StoreError, TenantId, TimeRange};
+use stoker_server::store::{Appended, Store, StoreConfig, StoreError, TenantId, TimeRange, Wanted};
 
 use crate::files::{config, crash_copy, files, folder, open};
 use crate::model::{Agent, Content, EPOCH, some_rows};
@@ -104,7 +104,7 @@ async fn files_that_are_read_stay_until_nobody_reads_them() {
     let (model, _) = segments(dir.path(), &[0, 1, 2]).await;
     let store = open(dir.path());
     let mut parts = 0;
-    let visited = store.visit(&TenantId::default_tenant(), TimeRange::ALL, None, &mut |_| {
+    let visited = store.visit(&TenantId::default_tenant(), Wanted::ALL, &mut |_| {
         if parts == 0 {
             merge(&store, LATE);
             assert_eq!(files(dir.path(), "segments").len(), 4, "three are being read");

@@ -10,7 +10,7 @@ use stoker_dag::{
 };
 use stoker_server::store::{
     Appended, BatchSource, DetailsView, GROUP_LABEL, HOUR_NS, Level, PartView, ROLLUP_KEYS,
-    ReplicateGroup, SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange,
+    ReplicateGroup, SpoolId, Store, StoreError, StreamRebase, TenantId, TimeRange, Wanted,
 };
 use stoker_wire::{
     BatchBody, CgroupUsage, CpuId, DetailedSample, Details, Dictionary, HostFacts, LostSamples,
@@ -301,13 +301,13 @@ impl Content {
     pub fn within(store: &Store, range: TimeRange, profile_type: Option<&ProfileType>) -> Self {
         let mut content = Self::default();
         let tenant = TenantId::default_tenant();
-        let visited = store.visit(&tenant, range, profile_type, &mut |part| {
+        let wanted = Wanted { range, profile_type, ..Wanted::ALL };
+        let visited = store.visit(&tenant, wanted, &mut |part| {
             content.add_part(part);
             ControlFlow::Continue(())
         });
         visited.unwrap();
-        let of = (range, profile_type);
-        let visited = store.visit_details(&tenant, of, &|_| true, &mut |view| {
+        let visited = store.visit_details(&tenant, wanted, &mut |view| {
             content.add_details(view);
             ControlFlow::Continue(())
         });

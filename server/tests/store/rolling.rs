@@ -11,7 +11,7 @@ use stoker_server::query::{
     capacity, flamegraph, fold, timeline, top,
 };
 use stoker_server::store::{
-    HOUR_NS, Level, ReplicateGroup, Store, StoreConfig, TenantId, TimeRange,
+    HOUR_NS, Level, ReplicateGroup, Store, StoreConfig, TenantId, TimeRange, Wanted,
 };
 use stoker_wire::{BatchBody, HostFacts, RowGroup};
 
@@ -298,7 +298,7 @@ async fn hosts_become_their_groups() {
     let group = |host: u8| ReplicateGroup::of_host(&tenant, &[host + 100; 16]);
     let (mut samples, mut observed) = ([0; 64], [0; 64]);
     parts(&store)
-        .visit(TimeRange::ALL, None, &mut |part| {
+        .visit(Wanted::ALL, &mut |part| {
             assert_eq!(part.level, Level::Hourly);
             for row in part.windows.iter().flat_map(|window| &window.rows) {
                 let attributes = part.dictionary.labels.get(row.attributes);
