@@ -9,6 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Whether BPF programs can be loaded here. Where they cannot, says so in the count of skipped
@@ -59,14 +60,27 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A port that nobody listens on.
+/// Where ports of tests come from: below those that Linux gives to connections, one of which could take
+/// a port between the moment that it is found free and the moment that a server listens there.
+const PORTS: std::ops::Range<u32> = 10_000..30_000;
+/// Ports that this process has looked at.
+static PORTS_TRIED: AtomicU32 = AtomicU32::new(0);
+
+/// A port that nobody listens on, another one each time.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    // Processes that test at the same time begin at different places.
+    let first = std::process::id().wrapping_mul(7919);
+    let tried = std::iter::repeat_with(|| PORTS_TRIED.fetch_add(1, Ordering::Relaxed));
+    let ports = tried.take(PORTS.len()).map(|nth| {
+        let port = PORTS.start + first.wrapping_add(nth) % (PORTS.end - PORTS.start);
+        u16::try_from(port).expect("ports have 16 bits")
+    });
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("a free port")
 }
 
 /// A child process that is killed when the test ends; its output goes to a file.
