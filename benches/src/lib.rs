@@ -1,4 +1,4 @@
-//! What benchmarks share: a made-up fleet, plots, a process's CPU time, and the committed history.
+//! What benchmarks share: a made-up fleet, stores, plots, a process's CPU time, and the committed history.
 
 #![forbid(unsafe_code)]
 
@@ -7,3 +7,4 @@ pub mod generator;
 pub mod history;
 pub mod plot;
 pub mod shape;
+pub mod store;

@@ -11,9 +11,6 @@ use super::run::{cached_over, json};
 use crate::query::Parts;
 use crate::query::diff::{DiffBy, DiffOptions, Per, diff, ranges_of_diff};
 
-/// Rows that are given unless asked otherwise.
-const DIFF_ROWS: usize = 100;
-
 pub(super) async fn answer(
     State(app): State<Shared>,
     RawQuery(raw): RawQuery,
@@ -21,7 +18,6 @@ pub(super) async fn answer(
     let mut params = Params::read(raw.as_deref())?;
     let (base, new) = params.two_queries()?;
     let options = DiffOptions {
-        alpha: DiffOptions::ALPHA,
         by: params.choice(
             "by",
             &[("function", DiffBy::Function), ("module", DiffBy::Module), ("stack", DiffBy::Stack)],
@@ -36,10 +32,9 @@ pub(super) async fn answer(
         )?,
         rates: rates(params.text("rates")?)?,
         min_share: percent(params.text("min_share")?)?,
-        is_paired: false,
-        has_time: true,
         gate: gate(params.text("gate")?)?,
-        limit: params.number("limit", DIFF_ROWS)?,
+        limit: params.number("limit", DiffOptions::ROWS)?,
+        ..DiffOptions::default()
     };
     params.finish()?;
     let sides = (base.clone(), new.clone());

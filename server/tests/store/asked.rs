@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use stoker_dag::{
     Frame, LabelSet, ModuleMap, Profile, ProfileType, SampleRow, UnixNanos, WINDOW_NS, prune,
 };
-use stoker_server::query::diff::{DiffBy, DiffOptions, Per, diff};
+use stoker_server::query::diff::{DiffOptions, Per, diff};
 use stoker_server::query::{
     Columns, Engine, Limits, Parts, Progress, Query, Selector, TenantParts, flamegraph, fold,
 };
@@ -174,16 +174,10 @@ fn naive(samples: &[Sample], is_wanted: impl Fn(&Sample) -> bool, max_nodes: usi
 
 fn options() -> DiffOptions {
     DiffOptions {
-        by: DiffBy::Function,
         replicates: "pod".to_owned(),
         per: Per::Unknown,
-        rates: None,
-        alpha: DiffOptions::ALPHA,
-        min_share: DiffOptions::MIN_SHARE,
-        is_paired: false,
-        has_time: true,
-        gate: None,
         limit: 0,
+        ..DiffOptions::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stoker_dag::{Definition, Frame, FrameId, UnixNanos};
-use stoker_server::query::diff::{DiffAnswer, DiffBy, DiffOptions, Per, diff};
+use stoker_server::query::diff::{DiffAnswer, DiffOptions, diff};
 use stoker_server::query::{Engine, Limits, Progress, Query, Selector, TableRow, TopBy, rows, top};
 use stoker_server::store::{HOUR_NS, LateNames, ReplicateGroup, Store, TenantId};
 
@@ -65,18 +65,7 @@ async fn hosts_of_a_diff_are_groups_where_hosts_are_gone() {
     }
     let store = restart(store, dir.path()).await;
     let compared = |store: &Store| {
-        let options = DiffOptions {
-            by: DiffBy::Function,
-            replicates: "host".to_owned(),
-            per: Per::HostSecond,
-            rates: None,
-            alpha: DiffOptions::ALPHA,
-            min_share: DiffOptions::MIN_SHARE,
-            is_paired: false,
-            has_time: true,
-            gate: None,
-            limit: 0,
-        };
+        let options = DiffOptions { limit: 0, ..DiffOptions::default() };
         let of =
             |service: &str| Selector::parse(&format!("cpu{{service_name={service:?}}}")).unwrap();
         ask(store, r#"cpu{service_name="web"}"#, ALL, |engine, web| {

@@ -6,13 +6,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use stoker_server::query::diff::{DiffBy, DiffOptions, Per, diff};
+use stoker_benches::store::config;
+use stoker_server::query::diff::{DiffOptions, diff};
 use stoker_server::query::{
     Engine, Limits, Progress, Query, Selector, TenantParts, flamegraph, fold,
 };
 use stoker_server::store::{Store, StoreConfig, TenantId, TimeRange};
-
-use crate::load::config;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,18 +136,7 @@ fn answer(parts: &TenantParts, question: Question) -> Result<String> {
     };
     let base = query(&first)?;
     let (json, what) = if question.is_diff() {
-        let options = DiffOptions {
-            by: DiffBy::Function,
-            replicates: "host".to_owned(),
-            per: Per::HostSecond,
-            rates: None,
-            alpha: DiffOptions::ALPHA,
-            min_share: DiffOptions::MIN_SHARE,
-            is_paired: false,
-            has_time: true,
-            gate: None,
-            limit: 100,
-        };
+        let options = DiffOptions::default();
         let answer = diff((engine, &base), (engine, &query(&second)?), &options)?;
         let (base, new) = (answer.base.replicates, answer.new.replicates);
         let bars = if answer.has_error_bars { "error bars" } else { "no error bars" };

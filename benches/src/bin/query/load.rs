@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use stoker_benches::generator::{Fleet, Shape};
+use stoker_benches::store::config;
 use stoker_dag::{SampleRow, UnixNanos};
 use stoker_server::store::{
     BatchSource, SpoolId, Store, StoreConfig, StreamRebase, TenantId, check,
@@ -49,15 +50,6 @@ pub(crate) const DAY: Load = Load {
     nodes: 200_000,
     shape: Shape { services: 40, on_each: 4, samples: 24 },
 };
-
-pub(crate) fn config(dir: &Path) -> StoreConfig {
-    StoreConfig {
-        dir: dir.to_owned(),
-        retain_raw: None,
-        maintain_every: Duration::ZERO,
-        ..StoreConfig::default()
-    }
-}
 
 /// The store of a load, which is made unless it is there.
 pub(crate) fn store(load: &Load, dir: &Path) -> Result<PathBuf> {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use stoker_benches::store::config;
 use stoker_server::http::{AllowedHosts, Backend, HttpConfig, router};
 use stoker_server::query::{Limits, Parts, TenantParts};
 use stoker_server::store::{Store, TenantId};
 
-use crate::load::config;
 use crate::quantiles;
 
 struct Rows(TenantParts);

@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use stoker_benches::generator::{Fleet, Shape};
+use stoker_benches::store::config;
 use stoker_dag::{Frame, ProfileType, UnixNanos, WINDOW_NS};
 use stoker_server::query::{Engine, Limits, Progress, Query, Selector, TenantParts, fold};
 use stoker_server::store::{BatchSource, SpoolId, Store, StreamRebase, TenantId, TimeRange, check};
 
-use super::step::{EPOCH, config};
+use super::step::EPOCH;
 
 /// Hosts and windows whose samples are written as files of others, too: a minute each.
 const SAMPLE_HOSTS: u64 = 10;

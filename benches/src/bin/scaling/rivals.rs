@@ -7,12 +7,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use stoker_benches::store::config;
 use stoker_dag::{Frame, ModuleMap, Profile, ProfileType, UnixNanos};
 use stoker_server::query::{Engine, Limits, Progress, Query, Selector, TenantParts, fold};
 use stoker_server::store::{Store, TenantId, TimeRange};
 
 use super::files::Files;
-use super::step::config;
 
 /// Each is done so many times; the median counts.
 const TIMES: usize = 5;

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use stoker_benches::generator::{Fleet, Shape};
+use stoker_benches::store::config;
 use stoker_dag::UnixNanos;
 use stoker_server::query::{
     Engine, Limits, Progress, Query, Selector, TenantParts, TopBy, flamegraph, fold, top,
 };
-use stoker_server::store::{
-    BatchSource, SpoolId, Store, StoreConfig, StreamRebase, TenantId, TimeRange, check,
-};
+use stoker_server::store::{BatchSource, SpoolId, Store, StreamRebase, TenantId, TimeRange, check};
 
 const HOSTS: u64 = 50;
 /// When all samples are taken, in Unix nanoseconds: the start of an hour.
@@ -30,16 +29,6 @@ pub(crate) struct Step {
     pub(crate) bytes_per_node: f64,
     pub(crate) ingest: f64,
     pub(crate) latencies: Vec<(&'static str, f64)>,
-}
-
-/// A store that only merges when it is told to.
-pub(crate) fn config(dir: &Path) -> StoreConfig {
-    StoreConfig {
-        dir: dir.to_owned(),
-        retain_raw: None,
-        maintain_every: Duration::ZERO,
-        ..StoreConfig::default()
-    }
 }
 
 /// Fills a store with so many rows at least and measures it.

@@ -98,6 +98,8 @@ impl DiffOptions {
     pub const ALPHA: f64 = 0.01;
     /// The least share of a function that gates, unless asked otherwise.
     pub const MIN_SHARE: f64 = 0.01;
+    /// Rows that are given unless asked otherwise.
+    pub const ROWS: usize = 100;
 
     /// Two rates, as `1200,1260`.
     #[must_use]
@@ -106,6 +108,24 @@ impl DiffOptions {
         let rate =
             |text: &str| text.trim().parse().ok().filter(|rate| (1e-6..=1e12).contains(rate));
         Some((rate(base)?, rate(new)?))
+    }
+}
+
+/// What is meant where nothing else is said, between hosts of a store.
+impl Default for DiffOptions {
+    fn default() -> Self {
+        Self {
+            by: DiffBy::Function,
+            replicates: "host".to_owned(),
+            per: Per::HostSecond,
+            rates: None,
+            alpha: Self::ALPHA,
+            min_share: Self::MIN_SHARE,
+            is_paired: false,
+            has_time: true,
+            gate: None,
+            limit: Self::ROWS,
+        }
     }
 }
 
