@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http;
+use axum::serve::ListenerExt as _;
 use stoker_wire::proto::profile_ingest_server::{ProfileIngest, ProfileIngestServer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::TcpIncoming;
 use tower::util::MapRequestLayer;
 
 use crate::annotations::Annotations;
@@ -188,9 +189,17 @@ fn address(
 }
 
 async fn serve_http(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
+    let listener = listener.tap_io(send_at_once);
     let serving = axum::serve(listener, router).with_graceful_shutdown(wait(stopped));
     if let Err(error) = serving.await {
         tracing::error!(%error, "the HTTP side has ended");
+    }
+}
+
+/// Sends what is there without waiting for more.
+fn send_at_once(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "answers may wait for the peer to confirm earlier ones");
     }
 }
 
@@ -207,7 +216,12 @@ async fn serve_grpc(
             request.map(|body| reading.body(body))
         }))
         .add_service(ingest)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), wait(stopped));
+        .serve_with_incoming_shutdown(
+            // An acknowledgement is a few bytes: held back until the peer confirms the last one, which it
+            // does after 40 ms, it would make the slowest of batches of what is durable in one.
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            wait(stopped),
+        );
     if let Err(error) = serving.await {
         tracing::error!(%error, "the gRPC side has ended");
     }

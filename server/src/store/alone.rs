@@ -18,7 +18,7 @@ use super::head::HeadRows;
 use super::level::Level;
 use super::open::id_of;
 use super::rollups::Rollups;
-use super::segment::{Rollup, SEAL_LEVEL, Segment, SegmentContent, Wanted, write_segment};
+use super::segment::{Effort, Rollup, Segment, SegmentContent, Wanted, write_segment};
 
 /// What goes into one.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl AloneSegments {
             definitions,
             rows: &rows,
             rollup: Rollup { level, totals, dropped },
-            level: SEAL_LEVEL,
+            effort: Effort::Quick,
         })?;
         Ok((bytes, footer.rows))
     }

@@ -19,7 +19,7 @@ use super::level::Level;
 use super::merge::{Merge, Merged};
 use super::names::builds;
 use super::publish::publish;
-use super::segment::{COMPACT_LEVEL, Rollup, Segment, SegmentContent};
+use super::segment::{Effort, Rollup, Segment, SegmentContent};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -153,7 +153,7 @@ pub fn supersede(
         definitions: &content.definitions,
         rows: &content.rows,
         rollup: Rollup { level: content.level, totals: &content.totals, dropped: &content.dropped },
-        level: COMPACT_LEVEL,
+        effort: Effort::Thorough,
     };
     let uncertain = || tenant.retirement.halt();
     let segment = publish(shared, tenant, content, builds(content.dictionary), uncertain)?;

@@ -17,7 +17,7 @@ use super::guarded::guarded;
 use super::head::Head;
 use super::names::builds;
 use super::publish::publish;
-use super::segment::{Rollup, SEAL_LEVEL, Segment, SegmentContent};
+use super::segment::{Effort, Rollup, Segment, SegmentContent};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -125,7 +125,7 @@ fn publish_log(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment,
             definitions: &definitions,
             rows: &rows,
             rollup: Rollup::default(),
-            level: SEAL_LEVEL,
+            effort: Effort::Quick,
         };
         // Where the file may be there all the same the next attempt has another id: the next open
         // keeps one of two segments of one log, and until then neither may be merged.

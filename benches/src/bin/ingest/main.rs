@@ -1,5 +1,5 @@
 //! What durable ingest costs a server, and how soon it acknowledges: `cargo run --release -p
-//! stoker-benches --bin ingest -- --seconds 10`.
+//! stoker-benches --bin ingest -- --seconds 10`; `--only 'known, 64'` for the loads of that name.
 //!
 //! The real server, over real gRPC streams, with the settings that are printed. Batches are made and encoded
 //! before the clock runs; a row counts when its batch was acknowledged. Beside rows per second stands the CPU
@@ -36,6 +36,7 @@ struct Args {
     in_flight: u64,
     pace: u64,
     memory: String,
+    only: String,
     history: bool,
 }
 
@@ -47,6 +48,7 @@ impl Args {
             in_flight: 8,
             pace: 200_000,
             memory: "1GiB".into(),
+            only: String::new(),
             history: false,
         };
         let mut given = std::env::args().skip(1);
@@ -58,10 +60,11 @@ impl Args {
                 "--in-flight" => args.in_flight = value()?.parse()?,
                 "--pace" => args.pace = value()?.parse()?,
                 "--ingest-memory" => args.memory = value()?,
+                "--only" => args.only = value()?,
                 "--history" => args.history = true,
                 other => anyhow::bail!(
                     "{other} is not known: --seconds, --streams, --in-flight, --pace, \
-                     --ingest-memory, --history"
+                     --ingest-memory, --only, --history"
                 ),
             }
         }
@@ -109,6 +112,9 @@ fn run(
     pace: Option<u64>,
     row: &mut Row,
 ) -> Result<()> {
+    if !what.contains(&args.only) {
+        return Ok(());
+    }
     let dir = tempfile::tempdir()?;
     let (server, running) = start(dir.path(), &args.memory);
     let runtime =

@@ -15,8 +15,8 @@ use super::columns::columns;
 use super::read::{Segment, SegmentDictionary};
 use super::read_stacks::read_stacks;
 use super::read_v1;
-use super::read_v4::read_stack_columns;
 use super::rows::{RowBounds, by_window, read_timed};
+use super::stack_columns::read_columns;
 use super::{BlockKind, MAX_BLOCK_BYTES};
 
 impl Segment {
@@ -57,7 +57,7 @@ impl Segment {
         let block = self.stored(blobs, entry)?;
         let nodes = match is_columns {
             true => columns(&block, entry.raw_length.min(MAX_BLOCK_BYTES))
-                .and_then(|columns| read_stack_columns(&columns, frames))
+                .and_then(|columns| read_columns(&columns, frames))
                 .filter(|nodes| nodes.len() as u64 == entry.rows.saturating_add(1)),
             false => read_stacks(&block, entry.rows, frames),
         };

@@ -13,22 +13,25 @@ mod columns;
 mod decoded;
 mod definitions;
 mod details;
+mod effort;
 mod order;
 mod range_coder;
 mod read;
 mod read_stacks;
 mod read_v1;
-mod read_v4;
 mod rows;
 mod series;
+mod stack_columns;
 mod stack_model;
+mod stack_order;
 mod stacks;
 mod sums;
 mod write;
 
+pub use effort::Effort;
 pub use read::{Segment, SegmentDictionary, Wanted};
 pub use sums::{SumRun, Sums};
-pub use write::{COMPACT_LEVEL, Rollup, SEAL_LEVEL, SegmentContent, seal, write_segment};
+pub use write::{Rollup, SegmentContent, seal, write_segment};
 
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
@@ -58,7 +61,7 @@ pub enum BlockKind {
     WireRows = 3,
     /// Facts of hosts.
     Facts = 4,
-    /// Versions 2 to 4: nodes, depth first, as columns.
+    /// Nodes, depth first, as columns: from version 2 on; from version 5 on in sealed logs.
     StackColumns = 5,
     /// Rows of one profile type and hour, by stack and then by time.
     Rows = 6,
@@ -66,7 +69,7 @@ pub enum BlockKind {
     FunctionTotals = 7,
     /// Version 4: samples one by one, of one profile type and hour.
     Details = 8,
-    /// From version 5 on: nodes, depth first.
+    /// Nodes, depth first, by what is expected of them: from version 5 on, in merged segments.
     Stacks = 9,
     /// From version 5 on: what frames mean.
     Definitions = 10,

@@ -9,8 +9,9 @@ use stoker_wire::Dictionary;
 use super::super::api::WindowRows;
 use super::super::details::{DetailedRow, WindowDetails};
 use super::details::TimedDetail;
+use super::effort::Effort;
 use super::rows::TimedRow;
-use super::stacks::StackOrder;
+use super::stack_order::StackOrder;
 
 /// The label by whose value series are put together: the one that most queries select by.
 const FIRST_LABEL: &str = "service_name";
@@ -33,6 +34,7 @@ impl Order {
         windows: [&[WindowRows]; 2],
         details: &[WindowDetails],
         definitions: &[(FrameIx, Definition)],
+        effort: Effort,
     ) -> Self {
         let mut nodes = vec![false; dictionary.nodes.len()];
         let mut is_series = vec![false; dictionary.labels.len()];
@@ -44,7 +46,7 @@ impl Order {
             is_series[row.series.at()] = true;
             is_attribute[row.attributes.at()] = true;
         }
-        let mut stacks = StackOrder::new(&dictionary.nodes, dictionary.frames.len(), nodes);
+        let mut stacks = StackOrder::new(&dictionary.nodes, dictionary.frames.len(), nodes, effort);
         definitions.iter().for_each(|(frame, _)| stacks.add_frame(*frame));
         let sets = |wanted: &dyn Fn(usize) -> bool| {
             let all = (0u32..).map(LabelIx).zip(dictionary.labels.iter()).skip(1);

@@ -3,128 +3,33 @@
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use stoker_dag::{FrameIx, NodeIx, NodeTable};
+use stoker_dag::{FrameIx, NodeIx};
 
 use super::range_coder::RangeEncoder;
 use super::stack_model::{Below, ROOT_EDGE, StackModel};
+use super::stack_order::{FrameOrder, Tree};
 
-/// What stands for "not written".
-const NONE: u32 = u32::MAX;
-
-/// The order in which nodes and frames are written, and the nodes themselves.
-#[derive(Debug)]
-pub struct StackOrder {
-    /// New index of each node of the old table; meaningless for those that are left out.
-    nodes: Vec<u32>,
-    /// How many nodes are written, the root left out.
-    written: u32,
-    frames: FrameOrder,
-    /// The nodes.
-    pub bytes: Vec<u8>,
-}
-
-/// The order of frames.
-#[derive(Debug)]
-struct FrameOrder {
-    /// New index of each frame.
-    new: Vec<u32>,
-    /// Old frames in new order.
-    old: Vec<FrameIx>,
-}
-
-impl FrameOrder {
-    fn add(&mut self, frame: FrameIx) -> u32 {
-        let held = &mut self.new[frame.at()];
-        if *held == NONE {
-            *held = index(self.old.len());
-            self.old.push(frame);
-        }
-        *held
+/// Writes the nodes of a tree; `numbers` gets the new number of each. Gives how many they are, the root left
+/// out.
+pub fn write_stacks(
+    tree: &Tree<'_>,
+    frames: &mut FrameOrder,
+    numbers: &mut [u32],
+) -> (Vec<u8>, u32) {
+    let (mut coder, mut model) = (RangeEncoder::default(), StackModel::default());
+    let (mut known, mut edges) = (FxHashMap::default(), Vec::new());
+    let (mut pending, mut next) = (vec![(NodeIx::ROOT, ROOT_EDGE)], 0);
+    while let Some((node, edge)) = pending.pop() {
+        numbers[node.at()] = next;
+        next += 1;
+        let mut children = Children::of(tree, node, frames, &mut known);
+        edges.clear();
+        let said = model.below(&mut coder, edge, &mut children, (&mut edges, usize::MAX));
+        debug_assert!(said.is_some(), "only what is read can contradict itself");
+        // The first is the next to be visited.
+        pending.extend(children.taken.iter().copied().zip(edges.iter().copied()).rev());
     }
-}
-
-impl StackOrder {
-    /// The nodes that `used` marks (closed upwards by this), in an order that is cheap to write; frames in
-    /// the order in which that meets them.
-    pub fn new(table: &NodeTable, frame_count: usize, mut used: Vec<bool>) -> Self {
-        for (node, parent, _) in table.iter().rev() {
-            if used[node.at()] {
-                used[parent.at()] = true;
-            }
-        }
-        let tree = Tree::new(table, &used);
-        let mut order = Self {
-            nodes: vec![0; table.len()],
-            written: 0,
-            frames: FrameOrder { new: vec![NONE; frame_count], old: Vec::new() },
-            bytes: Vec::new(),
-        };
-        order.write(&tree);
-        order
-    }
-
-    fn write(&mut self, tree: &Tree<'_>) {
-        let (mut coder, mut model) = (RangeEncoder::default(), StackModel::default());
-        let (mut known, mut edges) = (FxHashMap::default(), Vec::new());
-        let mut pending = vec![(NodeIx::ROOT, ROOT_EDGE)];
-        while let Some((node, edge)) = pending.pop() {
-            self.nodes[node.at()] = self.written;
-            self.written += 1;
-            let mut children = Children::of(tree, node, &mut self.frames, &mut known);
-            edges.clear();
-            let said = model.below(&mut coder, edge, &mut children, (&mut edges, usize::MAX));
-            debug_assert!(said.is_some(), "only what is read can contradict itself");
-            // The first is the next to be visited.
-            pending.extend(children.taken.iter().copied().zip(edges.iter().copied()).rev());
-        }
-        self.written -= 1;
-        self.bytes = coder.finish();
-    }
-
-    /// The frame is written too; frames of nodes are already.
-    pub fn add_frame(&mut self, frame: FrameIx) {
-        self.frames.add(frame);
-    }
-
-    /// Old frames in new order.
-    pub fn frame_order(&self) -> &[FrameIx] {
-        &self.frames.old
-    }
-
-    /// Where a node is written.
-    pub fn node(&self, old: NodeIx) -> NodeIx {
-        NodeIx(self.nodes[old.at()])
-    }
-
-    /// Where a frame is written.
-    pub fn frame(&self, old: FrameIx) -> FrameIx {
-        FrameIx(self.frames.new[old.at()])
-    }
-
-    /// How many nodes are written, the root left out.
-    pub fn len(&self) -> usize {
-        self.written as usize
-    }
-}
-
-/// Lists of the children that are written, in order of node.
-struct Tree<'a> {
-    table: &'a NodeTable,
-    child: Vec<u32>,
-    sibling: Vec<u32>,
-}
-
-impl<'a> Tree<'a> {
-    fn new(table: &'a NodeTable, used: &[bool]) -> Self {
-        let (mut child, mut sibling) = (vec![NONE; table.len()], vec![NONE; table.len()]);
-        for (node, parent, _) in table.iter().rev() {
-            if used[node.at()] {
-                sibling[node.at()] = child[parent.at()];
-                child[parent.at()] = node.0;
-            }
-        }
-        Self { table, child, sibling }
-    }
+    (coder.finish(), next - 1)
 }
 
 /// The children of a node, on their way into the model.
@@ -145,19 +50,15 @@ impl<'a> Children<'a> {
         frames: &'a mut FrameOrder,
         edges: &'a mut FxHashMap<(u32, u32), u32>,
     ) -> Self {
-        let mut left = SmallVec::new();
-        let mut at = tree.child[node.at()];
-        while at != NONE {
-            left.extend(tree.table.frame(NodeIx(at)).map(|frame| (NodeIx(at), frame)));
-            at = tree.sibling[at as usize];
-        }
+        let children = std::iter::successors(tree.child(node), |child| tree.sibling(*child));
+        let left = children.filter_map(|child| Some((child, tree.frame(child)?))).collect();
         Self { left, next: 0, taken: SmallVec::new(), frames, edges }
     }
 }
 
 impl Below for Children<'_> {
     fn take(&mut self, frame: u32) -> bool {
-        let old = self.frames.old[frame as usize];
+        let old = self.frames.old(frame);
         let found = self.left.iter().position(|(_, held)| *held == old);
         // Their order is kept: it is part of what the bytes depend on.
         self.taken.extend(found.map(|at| self.left.remove(at).0));
@@ -180,16 +81,25 @@ impl Below for Children<'_> {
     }
 }
 
-fn index(at: usize) -> u32 {
-    u32::try_from(at).expect("a table holds fewer than 2^32 entries: its memory bound comes first")
-}
-
 #[cfg(test)]
 mod tests {
+    use stoker_dag::NodeTable;
     use stoker_wire::limits;
 
+    use super::super::effort::Effort;
     use super::super::read_stacks::read_stacks;
+    use super::super::stack_order::{StackOrder, WrittenStacks};
     use super::*;
+
+    /// The order and the bytes of all of a table's nodes that are used.
+    fn coded(table: &NodeTable, frames: usize, used: Vec<bool>) -> (StackOrder, Vec<u8>) {
+        let mut order = StackOrder::new(table, frames, used, Effort::Thorough);
+        let none = WrittenStacks::Coded(Vec::new());
+        match std::mem::replace(&mut order.stacks, none) {
+            WrittenStacks::Coded(bytes) => (order, bytes),
+            WrittenStacks::Columns(_) => panic!("columns"),
+        }
+    }
 
     #[test]
     fn stacks_are_read_back_whatever_their_order() {
@@ -202,9 +112,9 @@ mod tests {
             nodes.push(table.child(parent, frame));
         }
         let used: Vec<bool> = (0..table.len()).map(|at| at % 3 == 0).collect();
-        let order = StackOrder::new(&table, 50, used.clone());
+        let (order, bytes) = coded(&table, 50, used.clone());
         let (frames, nodes) = (order.frame_order().len(), order.len() as u64);
-        let read = read_stacks(&order.bytes, nodes, frames).unwrap();
+        let read = read_stacks(&bytes, nodes, frames).unwrap();
         assert_eq!(read.len(), order.len() + 1);
         for (node, _, _) in table.iter().filter(|(node, ..)| used[node.at()]) {
             let stack = table.stack(node);
@@ -222,8 +132,8 @@ mod tests {
             let parent = nodes[random() % nodes.len()];
             nodes.push(table.child(parent, FrameIx(u32::try_from(random() % 20).unwrap())));
         }
-        let order = StackOrder::new(&table, 20, vec![true; table.len()]);
-        let (bytes, count) = (&order.bytes, order.len() as u64);
+        let (order, bytes) = coded(&table, 20, vec![true; table.len()]);
+        let (bytes, count) = (&bytes, order.len() as u64);
         assert!(read_stacks(bytes, count, 20).is_some());
         assert!(read_stacks(bytes, count + 1, 20).is_none(), "more nodes than there are");
         assert!(read_stacks(bytes, count - 1, 20).is_none(), "fewer");
@@ -240,8 +150,8 @@ mod tests {
                 assert!(read.iter().all(|(_, _, frame)| frame.at() < 20));
             }
         }
-        let none = StackOrder::new(&NodeTable::default(), 0, vec![false]);
-        assert!(read_stacks(&none.bytes, 0, 0).unwrap().is_empty());
+        let (_, none) = coded(&NodeTable::default(), 0, vec![false]);
+        assert!(read_stacks(&none, 0, 0).unwrap().is_empty());
     }
 
     #[test]
@@ -252,8 +162,8 @@ mod tests {
             node = table.child(node, FrameIx(0));
         }
         let read = |table: &NodeTable| {
-            let order = StackOrder::new(table, 1, vec![true; table.len()]);
-            read_stacks(&order.bytes, order.len() as u64, 1)
+            let (order, bytes) = coded(table, 1, vec![true; table.len()]);
+            read_stacks(&bytes, order.len() as u64, 1)
         };
         assert!(read(&table).is_some());
         table.child(node, FrameIx(0));

@@ -15,18 +15,16 @@ use super::super::head::HeadRows;
 use super::super::level::Level;
 use super::super::messages::{BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, Watermark};
 use super::super::reduce::HOST;
+use super::columns::ColumnWriter;
 use super::definitions::write_definitions;
 use super::details::{TimedDetail, write_details};
+use super::effort::Effort;
 use super::order::Order;
 use super::rows::{TimedRow, write_rows};
+use super::stack_order::{StackOrder, WrittenStacks};
 use super::{
     BLOCK_ROWS, BLOCK_WINDOWS, BlockKind, MAGIC, MAX_SUMMARY_VALUES, SEGMENT_VERSION, header,
 };
-
-/// zstd's level where a log is sealed: fast enough that sealing keeps up with ingest.
-pub const SEAL_LEVEL: i32 = 1;
-/// zstd's level where segments are merged, which happens once an hour and is read for days.
-pub const COMPACT_LEVEL: i32 = 9;
 
 /// What goes into a segment.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +45,8 @@ pub struct SegmentContent<'a> {
     pub rows: &'a HeadRows,
     /// What is different in rollups.
     pub rollup: Rollup<'a>,
-    /// zstd's level.
-    pub level: i32,
+    /// How much time that may take.
+    pub effort: Effort,
 }
 
 /// What rollups have beside rows; nothing where rows are raw.
@@ -70,9 +68,11 @@ pub fn write_segment(content: SegmentContent<'_>) -> Result<(Vec<u8>, Footer), S
     let write = || -> io::Result<(Vec<u8>, Footer)> {
         let details = &content.rows.details;
         let bytes = header(SEGMENT_VERSION).to_vec();
-        let mut out = Blocks { bytes, entries: Vec::new(), level: content.level };
+        let mut out = Blocks { bytes, entries: Vec::new(), level: content.effort.level() };
         let (windows, totals) = (&content.rows.windows, content.rollup.totals);
-        let order = Order::new(content.dictionary, [windows, totals], details, content.definitions);
+        let all = [windows, totals];
+        let SegmentContent { dictionary, definitions, effort, .. } = content;
+        let order = Order::new(dictionary, all, details, definitions, effort);
         let mut footer = footer(content, &order);
         out.dictionary(content, &order)?;
         footer.rows = out.all_rows(BlockKind::Rows, windows, &footer, &order)?;
@@ -174,8 +174,25 @@ impl Blocks {
             let rows = definitions.len() as u64;
             self.push(&stored, raw, BlockEntry { rows, ..about(BlockKind::Definitions) });
         }
-        let (stacks, rows) = (&order.stacks.bytes, order.stacks.len() as u64);
-        self.push(stacks, stacks.len() as u64, BlockEntry { rows, ..about(BlockKind::Stacks) });
+        self.stacks(&order.stacks)
+    }
+
+    fn stacks(&mut self, order: &StackOrder) -> io::Result<()> {
+        let rows = order.len() as u64;
+        match &order.stacks {
+            WrittenStacks::Columns(columns) => {
+                let mut writer = ColumnWriter::default();
+                for column in columns {
+                    writer.push(column, self.level)?;
+                }
+                let (stored, raw) = writer.finish();
+                self.push(&stored, raw, BlockEntry { rows, ..about(BlockKind::StackColumns) });
+            }
+            WrittenStacks::Coded(bytes) => {
+                let entry = BlockEntry { rows, ..about(BlockKind::Stacks) };
+                self.push(bytes, bytes.len() as u64, entry);
+            }
+        }
         Ok(())
     }
 
