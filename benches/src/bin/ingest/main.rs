@@ -82,10 +82,15 @@ fn main() -> Result<()> {
     let large = Shape { samples: 3000, ..Shape::FLEET };
     let mut row = Row::begin()?;
     let known = |shape| move |stream| Made::known(shape, stream);
-    run(&args, "known, 4 busy CPUs a host", known(small), None, &mut row)?;
-    run(&args, "known, 64 busy CPUs a host", known(large), None, &mut row)?;
-    run(&args, "cold", cold::made, None, &mut row)?;
-    run(&args, "paced, 4 busy CPUs a host", known(small), Some(args.pace), &mut row)?;
+    let flight = args.in_flight;
+    let usual = Way { in_flight: flight, pace: None };
+    run(&args, "known, 4 busy CPUs a host", known(small), usual, &mut row)?;
+    // Ten times as large: how long a batch waits is how many rows stand before it.
+    let few = Way { in_flight: flight.div_ceil(8), ..usual };
+    run(&args, "known, 64 busy CPUs a host, 1/8 in flight", known(large), few, &mut row)?;
+    run(&args, "cold", cold::made, usual, &mut row)?;
+    let paced = Way { pace: Some(args.pace), ..usual };
+    run(&args, "paced, 4 busy CPUs a host", known(small), paced, &mut row)?;
     if args.history {
         row.append()?;
     }
@@ -104,14 +109,17 @@ fn start(dir: &Path, memory: &str) -> (Server, Running) {
     (server, running)
 }
 
-/// One load against a server of its own.
-fn run(
-    args: &Args,
-    what: &str,
-    make: impl Fn(u64) -> Made,
+/// How batches are sent.
+#[derive(Clone, Copy)]
+struct Way {
+    /// On each stream, unacknowledged.
+    in_flight: u64,
+    /// Rows per second of all streams, at most.
     pace: Option<u64>,
-    row: &mut Row,
-) -> Result<()> {
+}
+
+/// One load against a server of its own.
+fn run(args: &Args, what: &str, make: impl Fn(u64) -> Made, way: Way, row: &mut Row) -> Result<()> {
     if !what.contains(&args.only) {
         return Ok(());
     }
@@ -119,12 +127,12 @@ fn run(
     let (server, running) = start(dir.path(), &args.memory);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let load = Load::new(&format!("http://{}", server.grpc), args.in_flight);
+    let load = Load::new(&format!("http://{}", server.grpc), way.in_flight);
     let made: Vec<Arc<Made>> = (0..args.streams).map(make).map(Arc::new).collect();
     let opened = runtime.block_on(load.teach(&made))?;
     let (before, started) = (Spent::of(running.pid())?, Instant::now());
     let until = started + Duration::from_secs(args.seconds);
-    let per_stream = pace.map(|rows| rows / args.streams);
+    let per_stream = way.pace.map(|rows| rows / args.streams);
     let sent = runtime.block_on(load.send(made, opened, until, per_stream))?;
     let (after, wall) = (Spent::of(running.pid())?, started.elapsed());
     report(what, &sent, &after.since(&before), wall, row);

@@ -30,20 +30,21 @@ const STEPS: [u64; 7] =
     [100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000];
 
 fn main() -> Result<()> {
-    let (mut most, mut picture, mut history) = (10_000_000, None, false);
+    let (mut least, mut most, mut picture, mut history) = (0, 10_000_000, None, false);
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         match &*name {
             "--rows" => most = given.next().context("--rows needs a number")?.parse()?,
+            "--from" => least = given.next().context("--from needs a number")?.parse()?,
             "--svg" => picture = Some(PathBuf::from(given.next().context("--svg needs a path")?)),
             "--history" => history = true,
-            other => anyhow::bail!("{other} is not known: --rows, --svg, --history"),
+            other => anyhow::bail!("{other} is not known: --rows, --from, --svg, --history"),
         }
     }
     let files = files::files()?;
     let rivals = rivals::rivals(&files)?;
     let mut steps = Vec::new();
-    for wanted in STEPS.into_iter().filter(|wanted| *wanted <= most) {
+    for wanted in STEPS.into_iter().filter(|wanted| (least..=most).contains(wanted)) {
         steps.push(step::step(wanted)?);
         // What was measured is kept where a later step breaks off.
         if let Some(path) = &picture {
