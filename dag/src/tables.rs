@@ -1,6 +1,8 @@
 //! Dense tables of frames and nodes: small integers for work in memory, on the wire and on disk,
 //! with parents before children, so that one pass forward or backward does every sum.
 
+use std::sync::OnceLock;
+
 use rustc_hash::FxHashMap;
 
 use crate::frame::Frame;
@@ -72,7 +74,8 @@ pub fn reserve_quarter<T>(column: &mut Vec<T>, more: usize) {
 #[derive(Debug, Clone, Default)]
 pub struct FrameTable {
     frames: Vec<Frame>,
-    ids: Vec<FrameId>,
+    /// Of a frame that was appended without one, once somebody asked.
+    ids: Vec<OnceLock<FrameId>>,
     by_id: FxHashMap<FrameId, FrameIx>,
 }
 
@@ -122,6 +125,16 @@ impl FrameTable {
 
     /// As [`Self::append`] for a frame whose id the caller has already computed.
     pub fn append_with_id(&mut self, id: FrameId, frame: Frame) -> FrameIx {
+        self.push(OnceLock::from(id), frame)
+    }
+
+    /// As [`Self::append`], with an id that is computed when it is asked for: to hash a frame costs ten times
+    /// as much as to read it, and of a table that is read few ids may be wanted.
+    pub fn append_without_id(&mut self, frame: Frame) -> FrameIx {
+        self.push(OnceLock::new(), frame)
+    }
+
+    fn push(&mut self, id: OnceLock<FrameId>, frame: Frame) -> FrameIx {
         let ix = FrameIx(next_index(self.ids.len()));
         self.ids.push(id);
         self.frames.push(frame);
@@ -133,7 +146,7 @@ impl FrameTable {
         let next = FrameIx(next_index(self.ids.len()));
         let ix = *self.by_id.entry(id).or_insert(next);
         if ix == next {
-            self.ids.push(id);
+            self.ids.push(OnceLock::from(id));
         }
         ix
     }
@@ -147,7 +160,7 @@ impl FrameTable {
     /// The id of the frame at `ix`.
     #[must_use]
     pub fn id(&self, ix: FrameIx) -> FrameId {
-        self.ids[ix.at()]
+        *self.ids[ix.at()].get_or_init(|| self.frames[ix.at()].id())
     }
 
     /// Where the frame with this id stands.
@@ -158,7 +171,7 @@ impl FrameTable {
 
     /// Frames with their ids, in order of index.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (FrameId, &Frame)> {
-        self.ids.iter().copied().zip(&self.frames)
+        self.ids.iter().zip(&self.frames).map(|(id, frame)| (*id.get_or_init(|| frame.id()), frame))
     }
 
     /// The frames from `first` on. What stands before it costs nothing.

@@ -11,6 +11,7 @@ use stoker_dag::{Frame, FrameIx, LabelSet, ModuleMap, NodeIx, Profile, SampleRow
 use stoker_wire::Dictionary;
 
 use super::error::QueryError;
+use super::frames::CarriedFrames;
 use super::gauge::Gauge;
 use super::sampling::{Hosts, Sampling};
 use super::scan::{ScanStats, scan};
@@ -146,6 +147,7 @@ pub(super) struct StackSink {
     nodes: Vec<Vec<NodeIx>>,
     /// Where the part's frames stand in the profile.
     frames: Vec<Option<FrameIx>>,
+    carried: CarriedFrames,
     max_nodes: usize,
     gauge: Gauge,
     is_by_function: bool,
@@ -163,6 +165,7 @@ impl StackSink {
             classes: FxHashMap::default(),
             nodes: Vec::new(),
             frames: Vec::new(),
+            carried: CarriedFrames::default(),
             max_nodes,
             gauge,
             is_by_function: false,
@@ -227,9 +230,8 @@ impl StackSink {
     }
 
     fn frame(&mut self, part: &Dictionary, ix: FrameIx) -> FrameIx {
-        let frames = &mut self.profile.frames;
-        *self.frames[ix.at()]
-            .get_or_insert_with(|| frames.intern_with_id(part.frames.id(ix), part.frames.frame(ix)))
+        let (frames, carried) = (&mut self.profile.frames, &mut self.carried);
+        *self.frames[ix.at()].get_or_insert_with(|| carried.carry(frames, &part.frames, ix))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod diff;
 mod error;
 mod flamegraph;
 mod fold;
+mod frames;
 mod gauge;
 mod groups;
 mod heatmap;

@@ -62,6 +62,8 @@ pub struct HeldBytes {
 
 /// What says what is meant.
 const NAMES: [u32; 2] = [BlockKind::Names.code(), BlockKind::Definitions.code()];
+/// What hosts said.
+const FACTS: [u32; 2] = [BlockKind::Facts.code(), BlockKind::FactColumns.code()];
 /// Stacks of every version whose footer says how many nodes they are.
 const STACKS: [u32; 2] = [BlockKind::StackColumns.code(), BlockKind::Stacks.code()];
 
@@ -70,7 +72,7 @@ impl CheckReport {
         for block in &footer.blocks {
             let held = match block.kind {
                 kind if NAMES.contains(&kind) => &mut self.held.names,
-                kind if kind == BlockKind::Facts.code() => &mut self.held.facts,
+                kind if FACTS.contains(&kind) => &mut self.held.facts,
                 kind if STACKS.contains(&kind) => {
                     self.nodes += block.rows;
                     &mut self.held.stacks

@@ -18,6 +18,8 @@ const BYTES_PER_DETAIL: usize = 48;
 const BYTES_PER_NODE: usize = 48;
 /// A frame with its indexes.
 const BYTES_PER_FRAME: usize = 192;
+/// A frame of a dictionary that is only read, with its id.
+const BYTES_PER_READ_FRAME: usize = 96;
 /// A string, its own bytes apart.
 pub const BYTES_PER_STRING: usize = 80;
 /// What a host says with each batch, control groups and reasons apart.
@@ -29,6 +31,12 @@ const BYTES_PER_FACT: usize = 128;
 pub fn dictionary_bytes(dictionary: &Dictionary) -> usize {
     let Dictionary { nodes, frames, labels, .. } = dictionary;
     nodes.len() * BYTES_PER_NODE + frames.len() * BYTES_PER_FRAME + labels.len() * 512
+}
+
+/// About how much memory the dictionary of a segment takes that is only read, names apart.
+pub fn read_dictionary_bytes(dictionary: &Dictionary) -> usize {
+    let Dictionary { nodes, frames, labels, .. } = dictionary;
+    nodes.memory_bytes() + frames.len() * BYTES_PER_READ_FRAME + labels.len() * 512
 }
 
 /// About how much a batch takes while its log is not sealed, its dictionary apart.

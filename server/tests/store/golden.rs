@@ -1,5 +1,5 @@
-//! Files of earlier versions stay readable: a log of version 1 and segments of versions 1, 2 and 5 are
-//! kept beside this test, rollups of versions 3 and 5, and samples one by one of versions 4 and 5. `STOKER_GOLDEN=write` makes those that are not there; a version that was
+//! Files of earlier versions stay readable: a log of version 1 and segments of versions 1, 2, 5 and 6 are
+//! kept beside this test, rollups of versions 3, 5 and 6, and samples one by one of versions 4 to 6. `STOKER_GOLDEN=write` makes those that are not there; a version that was
 //! released is never made anew.
 
 use std::path::{Path, PathBuf};
@@ -17,14 +17,15 @@ use crate::files::{config, files, folder, open};
 use crate::model::{Agent, Content, some_rows};
 
 /// The versions of rollups.
-const ROLLUP_VERSIONS: [u32; 2] = [3, 5];
+const ROLLUP_VERSIONS: [u32; 3] = [3, 5, 6];
 /// The versions of logs and segments that have samples one by one.
-const DETAILED: [(&str, u32); 3] = [("logs", 4), ("segments", 4), ("segments", 5)];
+const DETAILED: [(&str, u32); 4] = [("logs", 4), ("segments", 4), ("segments", 5), ("segments", 6)];
 /// Rollups, and whether they have stacks.
 const ROLLUPS: [(&str, bool); 2] = [("hourly", true), ("functions", false)];
 
 /// Kind and version of each golden file.
-const GOLDEN: [(&str, u32); 4] = [("logs", 1), ("segments", 1), ("segments", 2), ("segments", 5)];
+const GOLDEN: [(&str, u32); 5] =
+    [("logs", 1), ("segments", 1), ("segments", 2), ("segments", 5), ("segments", 6)];
 
 fn golden(kind: &str, version: u32) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

@@ -60,10 +60,10 @@ impl WireError {
 /// A node of a stream: two columns, its depth, and where it stands in the log; columns that grow by a
 /// quarter.
 const BYTES_PER_NODE: usize = 18;
-/// A frame of a stream, likewise: the frame, its id, and where it stands in the log.
+/// A frame of a stream, likewise: the frame, its id and whether that is known, and where it stands in the log.
 const BYTES_PER_FRAME: usize = 100;
 
-const _: () = assert!(BYTES_PER_FRAME >= (size_of::<Frame>() + 16 + 4) * 5 / 4);
+const _: () = assert!(BYTES_PER_FRAME >= (size_of::<Frame>() + 20 + 4) * 5 / 4);
 
 /// One side of a stream: what the other side has told so far.
 #[derive(Debug)]
@@ -78,6 +78,8 @@ pub struct Decoder {
     /// nodes it has there as often as they were told, in their order: whoever stores them looks them up
     /// anyway, and a table without look-ups costs a stream a third.
     labels: Vec<LabelIx>,
+    /// Whether ids of frames are computed when they are asked for.
+    ids_are_late: bool,
 }
 
 impl Default for Decoder {
@@ -89,11 +91,19 @@ impl Default for Decoder {
             builds: Vec::new(),
             depths: vec![0],
             labels: vec![LabelIx::default()],
+            ids_are_late: false,
         }
     }
 }
 
 impl Decoder {
+    /// A decoder for a dictionary of which few frames may be looked at: their ids are computed when they are
+    /// asked for. (Who stores what a stream tells asks for all, and under a lock.)
+    #[must_use]
+    pub fn with_late_ids() -> Self {
+        Self { ids_are_late: true, ..Self::default() }
+    }
+
     /// All that was told so far; the indexes of decoded batches are into it.
     #[must_use]
     pub fn dictionary(&self) -> &Dictionary {

@@ -24,7 +24,10 @@ impl Decoder {
             let names = &mut || modules.next().copied();
             let functions = &mut || functions.next().copied();
             let frame = self.frame(kind, image, offset.cast_unsigned(), names, functions)?;
-            self.dictionary.frames.append(frame);
+            match self.ids_are_late {
+                true => self.dictionary.frames.append_without_id(frame),
+                false => self.dictionary.frames.append(frame),
+            };
         }
         Ok(())
     }

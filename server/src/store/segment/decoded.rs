@@ -5,12 +5,12 @@ use std::sync::Arc;
 use stoker_dag::NodeTable;
 use stoker_wire::{Decoder, Dictionary, proto};
 
-use super::super::api::{WindowFacts, WindowRows};
+use super::super::api::WindowRows;
 use super::super::blobs::Blobs;
 use super::super::cache::{Cache, Cached};
 use super::super::error::StoreError;
-use super::super::footprint::dictionary_bytes;
-use super::super::messages::{BlockEntry, FactsBlock};
+use super::super::footprint::read_dictionary_bytes;
+use super::super::messages::BlockEntry;
 use super::columns::columns;
 use super::read::{Segment, SegmentDictionary};
 use super::read_stacks::read_stacks;
@@ -30,7 +30,7 @@ impl Segment {
         if let Some(Cached::Dictionary(held)) = cache.get(key) {
             return Ok(held);
         }
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::with_late_ids();
         let names: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
         self.decode(blobs, &mut decoder, &names)?;
         let held = if let Ok(entry) = self.only(blobs, BlockKind::WireStacks) {
@@ -44,7 +44,7 @@ impl Segment {
             SegmentDictionary::Columns(dictionary)
         };
         let held = Arc::new(held);
-        let bytes = dictionary_bytes(held.get());
+        let bytes = read_dictionary_bytes(held.get());
         cache.put(key, Cached::Dictionary(Arc::clone(&held)), bytes);
         Ok(held)
     }
@@ -99,31 +99,6 @@ impl Segment {
         let rows = self.profile_type(entry).zip(read_timed(&block, row_bounds(entry, dictionary)));
         let (profile_type, rows) = rows.ok_or_else(|| self.contradicts(blobs, entry))?;
         Ok(by_window(&rows, &profile_type))
-    }
-
-    pub(super) fn facts(
-        &self,
-        blobs: &dyn Blobs,
-        cache: &Cache,
-        within: impl Fn(&BlockEntry) -> bool,
-    ) -> Result<Arc<Vec<WindowFacts>>, StoreError> {
-        let is_wanted =
-            |entry: &&BlockEntry| entry.kind == BlockKind::Facts.code() && within(entry);
-        let Some(at) = self.footer.blocks.iter().position(|entry| is_wanted(&entry)) else {
-            return Ok(Arc::default());
-        };
-        let key = (self.id(), at);
-        if let Some(Cached::Facts(held)) = cache.get(key) {
-            return Ok(held);
-        }
-        let entry = &self.footer.blocks[at];
-        let block: FactsBlock = self.message(blobs, entry)?;
-        let facts: Result<Vec<_>, _> =
-            block.records.iter().map(|record| self.window_facts(blobs, record)).collect();
-        let facts = Arc::new(facts?);
-        let bytes = usize::try_from(entry.raw_length).unwrap_or(usize::MAX);
-        cache.put(key, Cached::Facts(Arc::clone(&facts)), bytes.saturating_mul(2));
-        Ok(facts)
     }
 }
 

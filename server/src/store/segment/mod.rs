@@ -14,6 +14,8 @@ mod decoded;
 mod definitions;
 mod details;
 mod effort;
+mod fact_sums;
+mod facts;
 mod order;
 mod range_coder;
 mod read;
@@ -36,7 +38,7 @@ pub use write::{Rollup, SegmentContent, seal, write_segment};
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
 /// The newest version of segments that is read, and the one that is written.
-pub const SEGMENT_VERSION: u32 = 5;
+pub const SEGMENT_VERSION: u32 = 6;
 /// Magic, version, and four bytes that are 0.
 pub const HEADER_BYTES: usize = 16;
 /// Length of the footer, its crc32c, magic.
@@ -59,7 +61,7 @@ pub enum BlockKind {
     WireStacks = 2,
     /// Version 1: rows of one profile type.
     WireRows = 3,
-    /// Facts of hosts.
+    /// Up to version 5: facts of hosts.
     Facts = 4,
     /// Nodes, depth first, as columns: from version 2 on; from version 5 on in sealed logs.
     StackColumns = 5,
@@ -73,6 +75,8 @@ pub enum BlockKind {
     Stacks = 9,
     /// From version 5 on: what frames mean.
     Definitions = 10,
+    /// From version 6 on: facts of hosts, as columns.
+    FactColumns = 12,
 }
 
 impl BlockKind {

@@ -39,7 +39,7 @@ pub struct Wanted<'a> {
     pub profile_type: Option<&'a ProfileType>,
     /// Whether rows of a series may be wanted. Rows of others may come all the same.
     pub series: Option<&'a dyn Fn(&LabelSet) -> bool>,
-    /// Whether sums do in the place of rows, of blocks that lie within the range.
+    /// Whether sums do in the place of rows and of facts, of blocks that lie within the range.
     pub sums: bool,
 }
 
@@ -178,7 +178,7 @@ impl Segment {
         let rows = self.row_blocks(wanted.profile_type).into_iter();
         let rows: Vec<(usize, &BlockEntry)> = rows.filter(|(_, entry)| within(entry)).collect();
         let mut failure = None;
-        let all_facts = self.facts(blobs, cache, within).unwrap_or_else(|error| {
+        let all_facts = self.facts(blobs, cache, wanted).unwrap_or_else(|error| {
             failure = Some(error);
             Arc::default()
         });

@@ -35,18 +35,14 @@ pub fn read_stacks(bytes: &[u8], nodes: u64, frames: usize) -> Option<NodeTable>
     let nodes = usize::try_from(nodes).ok()?;
     let (mut coder, mut model) = (RangeDecoder::new(bytes), StackModel::default());
     let mut table = NodeTable::default();
-    table.reserve(nodes.min(bytes.len().saturating_mul(RESERVED_NODES_PER_BYTE)));
-    let mut edges = Vec::new();
+    table.reserve_appended(nodes.min(bytes.len().saturating_mul(RESERVED_NODES_PER_BYTE)));
+    let (mut edges, mut callees) = (Vec::new(), Callees::default());
     // The parent, the edge to the node, how deep it is.
     let mut pending = vec![(NodeIx::ROOT, ROOT_EDGE, 0u16)];
     while let Some((parent, edge, depth)) = pending.pop() {
         let node = match edge {
             ROOT_EDGE => NodeIx::ROOT,
-            _ => {
-                let next = table.len();
-                let node = table.child(parent, FrameIx(model.frame(edge)));
-                (node.at() == next).then_some(node)?
-            }
+            _ => table.append(parent, FrameIx(model.frame(edge))),
         };
         edges.clear();
         let limit = (nodes + 1).checked_sub(table.len() + pending.len())?;
@@ -55,10 +51,44 @@ pub fn read_stacks(bytes: &[u8], nodes: u64, frames: usize) -> Option<NodeTable>
         if coder.is_over() || is_too_deep || edges.len() > limit || model.frames() > frames {
             return None;
         }
+        if !callees.are_distinct(node, edges.iter().map(|edge| model.frame(*edge))) {
+            return None;
+        }
         pending.extend(edges.iter().rev().map(|edge| (node, *edge, depth + 1)));
     }
     (coder.is_at_end() && table.len() == nodes + 1).then_some(table)
 }
+
+/// Tells whether a node has one callee twice. Nodes are not looked up by frame when they are read, so a table
+/// with the look-ups of one that grows would take three times the memory.
+#[derive(Default)]
+struct Callees {
+    /// Below which node a frame was a callee last, by frame.
+    last: Vec<NodeIx>,
+}
+
+impl Callees {
+    fn are_distinct(
+        &mut self,
+        node: NodeIx,
+        mut frames: impl ExactSizeIterator<Item = u32>,
+    ) -> bool {
+        // Most nodes have one.
+        if frames.len() < 2 {
+            return true;
+        }
+        frames.all(|frame| {
+            let frame = frame as usize;
+            if self.last.len() <= frame {
+                self.last.resize(frame + 1, NOWHERE);
+            }
+            std::mem::replace(&mut self.last[frame], node) != node
+        })
+    }
+}
+
+/// No node.
+const NOWHERE: NodeIx = NodeIx(u32::MAX);
 
 /// Memory for nodes is taken in advance for so many in a byte, which is more than real stacks have.
 const RESERVED_NODES_PER_BYTE: usize = 16;

@@ -20,7 +20,7 @@ use super::read::{Segment, SegmentDictionary};
 use super::rows::{COLUMNS, RowBounds, STEPS};
 
 /// Sums have their places in the cache after those of blocks.
-const PLACES: usize = usize::MAX / 2;
+pub(super) const PLACES: usize = usize::MAX / 2;
 
 /// A block without its times, which are of one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]

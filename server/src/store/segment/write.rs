@@ -6,19 +6,20 @@ use std::path::Path;
 
 use prost::Message;
 use stoker_dag::{Definition, FrameIx, LabelIx, LabelTable, ProfileType, WINDOW_NS};
-use stoker_wire::{BatchBody, Dictionary, Encoder, Rebase};
+use stoker_wire::{Dictionary, Encoder};
 
 use super::super::api::{TenantId, WindowFacts, WindowRows};
 use super::super::details::{DetailedRow, WindowDetails, count};
 use super::super::error::StoreError;
 use super::super::head::HeadRows;
 use super::super::level::Level;
-use super::super::messages::{BlockEntry, FactsBlock, Footer, LabelValues, LogRecord, Watermark};
+use super::super::messages::{BlockEntry, Footer, LabelValues, Watermark};
 use super::super::reduce::HOST;
 use super::columns::ColumnWriter;
 use super::definitions::write_definitions;
 use super::details::{TimedDetail, write_details};
 use super::effort::Effort;
+use super::facts::write_facts;
 use super::order::Order;
 use super::rows::{TimedRow, write_rows};
 use super::stack_order::{StackOrder, WrittenStacks};
@@ -272,26 +273,17 @@ impl Blocks {
 
     fn facts(&mut self, facts: &[WindowFacts]) -> io::Result<()> {
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
-        let mut entry = about(BlockKind::Facts);
+        let mut entry = about(BlockKind::FactColumns);
         (entry.first_window, entry.last_window) = (first.window.0, last.window.0);
-        let records = facts.iter().map(facts_record).collect();
-        self.message(&FactsBlock { records }, entry)
+        entry.rows = facts.len() as u64;
+        let (stored, raw_length) = write_facts(facts, self.effort.level())?;
+        self.push(&stored, raw_length, entry);
+        Ok(())
     }
 }
 
 fn about(kind: BlockKind) -> BlockEntry {
     BlockEntry { kind: kind.code(), ..BlockEntry::default() }
-}
-
-fn facts_record(held: &WindowFacts) -> LogRecord {
-    let body = BatchBody { start: held.window, facts: held.facts.clone(), ..BatchBody::default() };
-    let encoded = Encoder::default().encode(&Dictionary::default(), &body, &mut Rebase::default());
-    LogRecord {
-        spool_id: Vec::new(),
-        host_id: held.host_id.to_vec(),
-        host_name: held.host_name.to_string(),
-        batch: Some(encoded.batch),
-    }
 }
 
 fn footer(content: SegmentContent<'_>, order: &Order) -> Footer {
