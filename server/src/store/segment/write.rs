@@ -276,7 +276,7 @@ impl Blocks {
         let mut entry = about(BlockKind::FactColumns);
         (entry.first_window, entry.last_window) = (first.window.0, last.window.0);
         entry.rows = facts.len() as u64;
-        let (stored, raw_length) = write_facts(facts, self.effort.level())?;
+        let (stored, raw_length) = write_facts(facts, self.level)?;
         self.push(&stored, raw_length, entry);
         Ok(())
     }
