@@ -71,7 +71,8 @@ pub(super) fn scan_details(
     };
     let profile_type = query.selector.profile_type.as_ref();
     let may_be_wanted = |series: &LabelSet| query.selector.may_accept(series);
-    let (range, series) = (query.range, Some(&may_be_wanted as &dyn Fn(&LabelSet) -> bool));
+    let (range, series) =
+        (query.range, Some(&may_be_wanted as &(dyn Fn(&LabelSet) -> bool + Sync)));
     engine.parts.visit_details(Wanted { range, profile_type, series, sums: false }, visit)?;
     failure.map_or(Ok(()), Err)
 }

@@ -3,10 +3,9 @@
 //! Labels are matched once per pair of (series, attributes) and part, never per row. A query that
 //! selects nothing although there are rows is told when that is because a label does not exist.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashSet;
 use stoker_dag::{LabelSet, SampleRow};
@@ -64,11 +63,11 @@ pub(super) fn scan(
     let mut failure = None;
     let profile_type = query.selector.profile_type.as_ref();
     // Names of series that are left out count as known all the same.
-    let left_out = RefCell::new(BTreeSet::new());
+    let left_out = Mutex::new(BTreeSet::new());
     let may_be_wanted = |series: &LabelSet| {
         let accepted = query.selector.may_accept(series);
         if !accepted {
-            let mut names = left_out.borrow_mut();
+            let mut names = left_out.lock().unwrap_or_else(PoisonError::into_inner);
             names.extend(series.iter().map(|(name, _)| Arc::clone(name)));
         }
         accepted
@@ -80,9 +79,10 @@ pub(super) fn scan(
             ControlFlow::Break(())
         }
     };
-    let (range, series) = (query.range, Some(&may_be_wanted as &dyn Fn(&LabelSet) -> bool));
+    let (range, series) =
+        (query.range, Some(&may_be_wanted as &(dyn Fn(&LabelSet) -> bool + Sync)));
     engine.parts.visit(Wanted { range, profile_type, series, sums: takes_sums }, visit)?;
-    scan.names.extend(left_out.into_inner());
+    scan.names.extend(left_out.into_inner().unwrap_or_else(PoisonError::into_inner));
     match failure {
         Some(error) => Err(error),
         None => {

@@ -2,12 +2,14 @@
 //! tenant's data. No log comes before them, nothing merges them and no retention ends them: who makes
 //! one keeps it, and removes it.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stoker_dag::{Definition, FrameIx};
 use stoker_wire::Dictionary;
 
+use super::ahead;
 use super::api::{Names, PartVisitor, TenantId, TimeRange, WindowFacts, WindowRows};
 use super::blobs::{Blobs, LocalBlobs};
 use super::cache::Cache;
@@ -144,12 +146,14 @@ impl AloneSegments {
         wanted: Wanted<'_>,
         visit: &mut PartVisitor<'_>,
     ) -> Result<(), StoreError> {
-        for segment in &of.segments {
-            if segment.visit(&self.blobs, &self.cache, wanted, visit)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
+        let (blobs, mut failure) = (&self.blobs, None);
+        ahead::in_order(of.segments.iter(), (blobs, &self.cache), wanted, |segment, cache| {
+            segment.visit(blobs, cache, wanted, visit).unwrap_or_else(|error| {
+                failure = Some(error);
+                ControlFlow::Break(())
+            })
+        });
+        failure.map_or(Ok(()), Err)
     }
 
     /// As [`Self::visit`], with samples one by one.

@@ -4,12 +4,15 @@
 //! A question over a long time reads more blocks than there is room for, one after the other and each time
 //! in the same order: what was used longest ago would always be what is needed next. So the cache resists
 //! scans (`quick_cache`, a variant of CLOCK-Pro): a part of the blocks stays.
+//!
+//! What is decoded ahead of a question stands beside that until the question has come by, so that no
+//! other block can drive it out in between.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::{Cache as Blocks, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::api::{WindowFacts, WindowRows};
 use super::details::WindowDetails;
@@ -50,7 +53,13 @@ impl Weighter<Key, Weighed> for ByBytes {
 
 /// The cache.
 #[derive(Debug)]
-pub struct Cache(Blocks<Key, Weighed, ByBytes, FxBuildHasher>);
+pub struct Cache {
+    blocks: Arc<Blocks<Key, Weighed, ByBytes, FxBuildHasher>>,
+    /// What was decoded ahead of one question.
+    ahead: Option<Arc<Mutex<FxHashMap<Key, Cached>>>>,
+    /// Whether what is put is decoded ahead.
+    is_ahead: bool,
+}
 
 impl Cache {
     /// A cache of at most so many bytes.
@@ -63,17 +72,49 @@ impl Cache {
             .build()
             .unwrap_or_else(|error| unreachable!("both capacities are given: {error}"));
         let lifecycle = DefaultLifecycle::default();
-        Self(Blocks::with_options(options, ByBytes, FxBuildHasher, lifecycle))
+        let blocks = Blocks::with_options(options, ByBytes, FxBuildHasher, lifecycle);
+        Self { blocks: Arc::new(blocks), ahead: None, is_ahead: false }
+    }
+
+    /// The same cache for one question, and for those who decode ahead of it. What these put, the question
+    /// finds until it lets go of it.
+    pub fn with_ahead(&self) -> [Self; 2] {
+        let ahead: Arc<Mutex<FxHashMap<Key, Cached>>> = Arc::default();
+        [false, true].map(|is_ahead| Self {
+            blocks: Arc::clone(&self.blocks),
+            ahead: Some(Arc::clone(&ahead)),
+            is_ahead,
+        })
+    }
+
+    /// Lets go of what was decoded ahead of a segment.
+    pub fn let_go(&self, segment: u64) {
+        self.ahead().iter_mut().for_each(|ahead| ahead.retain(|key, _| key.0 != segment));
+    }
+
+    fn ahead(&self) -> Option<MutexGuard<'_, FxHashMap<Key, Cached>>> {
+        let ahead = self.ahead.as_ref()?;
+        // Each change of the map is one step, so a panic leaves it whole.
+        Some(ahead.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a block is held; asking is not using it.
+    pub fn holds(&self, key: Key) -> bool {
+        self.blocks.contains_key(&key)
     }
 
     /// A block, if it is held.
     pub fn get(&self, key: Key) -> Option<Cached> {
-        self.0.get(&key).map(|(block, _)| block)
+        let ahead = self.ahead().and_then(|ahead| ahead.get(&key).cloned());
+        ahead.or_else(|| self.blocks.get(&key).map(|(block, _)| block))
     }
 
     /// Holds a block of about so many bytes, unless it is larger than all that may be held.
     pub fn put(&self, key: Key, block: Cached, bytes: usize) {
-        self.0.insert(key, (block, bytes as u64));
+        if self.is_ahead {
+            self.ahead().iter_mut().for_each(|ahead| drop(ahead.insert(key, block.clone())));
+        }
+        self.blocks.insert(key, (block, bytes as u64));
     }
 }
 
@@ -101,6 +142,19 @@ mod tests {
             ask(&cache, key);
         }
         assert!((0..100).filter(|&key| cache.get((0, key)).is_some()).count() <= 10);
+    }
+
+    #[test]
+    fn what_was_decoded_ahead_is_there_until_it_is_let_go() {
+        let [cache, ahead] = Cache::new(BLOCK).with_ahead();
+        ahead.put((1, 0), Cached::Sums(None), 2 * BLOCK);
+        cache.put((1, 1), Cached::Sums(None), 2 * BLOCK);
+        assert!(cache.get((1, 0)).is_some() && !cache.holds((1, 0)));
+        assert!(cache.get((1, 1)).is_none(), "nobody decoded it ahead");
+        cache.let_go(2);
+        assert!(cache.get((1, 0)).is_some());
+        cache.let_go(1);
+        assert!(cache.get((1, 0)).is_none());
     }
 
     #[test]

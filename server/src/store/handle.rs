@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use stoker_dag::UnixNanos;
 use tokio::sync::oneshot;
 
+use super::ahead;
 use super::api::{Names, PartVisitor, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
 use super::append::roll;
 use super::details::DetailsVisitor;
@@ -115,11 +116,15 @@ impl Store {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
-        for segment in &parts.sealed {
-            let seen = segment.visit(&*shared.blobs, &shared.cache, wanted, visit);
-            match seen {
+        let (blobs, mut is_over) = (&*shared.blobs, false);
+        let segments = parts.sealed.iter().map(|segment| &**segment);
+        ahead::in_order(segments, (blobs, &shared.cache), wanted, |segment, cache| {
+            match segment.visit(blobs, cache, wanted, visit) {
                 Ok(ControlFlow::Continue(())) => tenant.losses.read_again(segment.name()),
-                Ok(ControlFlow::Break(())) => return Ok(()),
+                Ok(ControlFlow::Break(())) => {
+                    is_over = true;
+                    return ControlFlow::Break(());
+                }
                 Err(error) => {
                     shared.counters.read_failures.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "rows of a segment are missing from an answer");
@@ -127,6 +132,10 @@ impl Store {
                     tenant.losses.add(segment.name(), loss);
                 }
             }
+            ControlFlow::Continue(())
+        });
+        if is_over {
+            return Ok(());
         }
         for head in parts.frozen.iter().chain([&parts.live]) {
             if head.visit(wanted.range, wanted.profile_type, &mut *visit).is_break() {

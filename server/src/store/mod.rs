@@ -11,6 +11,7 @@
 //!
 //! Not here yet: deletion by selector.
 
+mod ahead;
 mod alone;
 mod api;
 mod append;

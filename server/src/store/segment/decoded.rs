@@ -19,14 +19,16 @@ use super::rows::{RowBounds, by_window, read_timed};
 use super::stack_columns::read_columns;
 use super::{BlockKind, MAX_BLOCK_BYTES};
 
+/// Blocks have their own places in the cache; the dictionary, of two blocks, has the last.
+pub(super) const DICTIONARY: usize = usize::MAX;
+
 impl Segment {
     pub(super) fn dictionary(
         &self,
         blobs: &dyn Blobs,
         cache: &Cache,
     ) -> Result<Arc<SegmentDictionary>, StoreError> {
-        // Blocks have their own places in the cache; the dictionary, of two blocks, has the last.
-        let key = (self.id(), usize::MAX);
+        let key = (self.id(), DICTIONARY);
         if let Some(Cached::Dictionary(held)) = cache.get(key) {
             return Ok(held);
         }

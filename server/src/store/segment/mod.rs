@@ -10,6 +10,7 @@
 
 mod blocks;
 mod columns;
+mod decode_ahead;
 mod decoded;
 mod definitions;
 mod details;

@@ -38,7 +38,7 @@ pub struct Wanted<'a> {
     /// Of which type; of all where there is none.
     pub profile_type: Option<&'a ProfileType>,
     /// Whether rows of a series may be wanted. Rows of others may come all the same.
-    pub series: Option<&'a dyn Fn(&LabelSet) -> bool>,
+    pub series: Option<&'a (dyn Fn(&LabelSet) -> bool + Sync)>,
     /// Whether sums do in the place of rows and of facts, of blocks that lie within the range.
     pub sums: bool,
 }
@@ -238,7 +238,10 @@ impl Segment {
     }
 
     /// Blocks of rows of a type, or of all types.
-    fn row_blocks(&self, profile_type: Option<&ProfileType>) -> Vec<(usize, &BlockEntry)> {
+    pub(super) fn row_blocks(
+        &self,
+        profile_type: Option<&ProfileType>,
+    ) -> Vec<(usize, &BlockEntry)> {
         let kinds = [BlockKind::Rows, BlockKind::WireRows, BlockKind::FunctionTotals];
         self.blocks_of(&kinds, profile_type)
     }

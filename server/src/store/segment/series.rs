@@ -10,7 +10,7 @@ use super::read::Wanted;
 /// Which series may be wanted, each asked about once.
 pub(super) struct Series<'a> {
     dictionary: &'a Dictionary,
-    wanted: Option<&'a dyn Fn(&LabelSet) -> bool>,
+    wanted: Option<&'a (dyn Fn(&LabelSet) -> bool + Sync)>,
     known: Vec<bool>,
 }
 
