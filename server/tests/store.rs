@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
+#[path = "store/ahead.rs"]
+mod ahead;
 #[path = "store/asked.rs"]
 mod asked;
 #[path = "store/conformance/mod.rs"]

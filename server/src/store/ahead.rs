@@ -33,27 +33,39 @@ pub fn in_order<'s>(
         return;
     }
     let [cache, ahead] = cache.with_ahead();
-    let line = Line { segments: &segments, state: Mutex::default(), changed: Condvar::new() };
-    let decode = |segment: &Segment| {
+    let decode = |segment: &&Segment| {
         // What cannot be decoded is so again when it is asked for, and whoever asks says so.
         let _ = guarded("decode a segment", || segment.decode_ahead(blobs, &ahead, wanted));
     };
+    in_line(&segments, helpers, &decode, |segment| {
+        let flow = each(segment, &cache);
+        cache.let_go(segment.id());
+        flow
+    });
+}
+
+/// Calls `each` with items in their order, until it breaks; most of them were given to `decode` before, by one
+/// of so many helpers or by the caller.
+fn in_line<T: Sync>(
+    items: &[T],
+    helpers: usize,
+    decode: &(impl Fn(&T) + Sync),
+    mut each: impl FnMut(&T) -> ControlFlow<()>,
+) {
+    let line = Line { items, state: Mutex::default(), changed: Condvar::new() };
     thread::scope(|scope| {
-        let end = End(&line);
+        let _end = End(&line);
         for _ in 0..helpers {
             // Without a thread all is decoded as it is asked for.
-            let help = || while line.help(&decode) {};
+            let help = || while line.help(decode) {};
             let _ = thread::Builder::new().name("store-ahead".to_owned()).spawn_scoped(scope, help);
         }
-        for (at, segment) in segments.iter().enumerate() {
-            line.arrive(at, &decode);
-            let flow = each(segment, &cache);
-            cache.let_go(segment.id());
-            if flow.is_break() {
+        for (at, item) in items.iter().enumerate() {
+            line.arrive(at, decode);
+            if each(item).is_break() {
                 break;
             }
         }
-        drop(end);
     });
 }
 
@@ -72,16 +84,16 @@ fn helpers(segments: &[&Segment], cache: &Cache, wanted: Wanted<'_>) -> usize {
     count.min(cpus).saturating_sub(1).min(MAX_HELPERS)
 }
 
-/// Segments in order, and how far those are who work on them.
-struct Line<'a> {
-    segments: &'a [&'a Segment],
+/// Items in order, and how far those are who work on them.
+struct Line<'a, T> {
+    items: &'a [T],
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The segment that is asked for.
+    /// The item that is asked for.
     asked: usize,
     /// The first that nobody took.
     next: usize,
@@ -90,20 +102,20 @@ struct State {
     is_over: bool,
 }
 
-impl Line<'_> {
+impl<T> Line<'_, T> {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one step, so a panic leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decodes the next segment once there is one to be decoded; says whether there may be another.
-    fn help(&self, decode: &dyn Fn(&Segment)) -> bool {
+    /// Decodes the next item once there is one to be decoded; says whether there may be another.
+    fn help(&self, decode: &impl Fn(&T)) -> bool {
         let mut state = self.state();
         loop {
-            if state.is_over || state.next >= self.segments.len() {
+            if state.is_over || state.next >= self.items.len() {
                 return false;
             }
-            if let Some(at) = state.take(self.segments.len()) {
+            if let Some(at) = state.take(self.items.len()) {
                 drop(state);
                 self.decode(at, decode);
                 return true;
@@ -112,14 +124,14 @@ impl Line<'_> {
         }
     }
 
-    /// Asks for a segment. Returns when nobody works on it: it was decoded, or nobody took it.
-    fn arrive(&self, at: usize, decode: &dyn Fn(&Segment)) {
+    /// Asks for an item. Returns when nobody works on it: it was decoded, or nobody took it.
+    fn arrive(&self, at: usize, decode: &impl Fn(&T)) {
         let mut state = self.state();
         state.asked = at;
         state.next = state.next.max(at + 1);
         self.changed.notify_all();
         while state.taken.contains(&at) {
-            state = match state.take(self.segments.len()) {
+            state = match state.take(self.items.len()) {
                 Some(other) => {
                     drop(state);
                     self.decode(other, decode);
@@ -130,16 +142,16 @@ impl Line<'_> {
         }
     }
 
-    /// Decodes a segment that was taken.
-    fn decode(&self, at: usize, decode: &dyn Fn(&Segment)) {
-        decode(self.segments[at]);
+    /// Decodes an item that was taken.
+    fn decode(&self, at: usize, decode: &impl Fn(&T)) {
+        decode(&self.items[at]);
         self.state().taken.retain(|taken| *taken != at);
         self.changed.notify_all();
     }
 }
 
 impl State {
-    /// Takes the next segment, if it is not too far ahead.
+    /// Takes the next item, if it is not too far ahead.
     fn take(&mut self, count: usize) -> Option<usize> {
         let at = self.next;
         if at >= count || at > self.asked + MAX_AHEAD {
@@ -152,11 +164,62 @@ impl State {
 }
 
 /// Sends helpers home, whatever ends the question.
-struct End<'a, 'b>(&'a Line<'b>);
+struct End<'a, 'b, T>(&'a Line<'b, T>);
 
-impl Drop for End<'_, '_> {
+impl<T> Drop for End<'_, '_, T> {
     fn drop(&mut self) {
         self.0.state().is_over = true;
         self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    const COUNT: usize = 40;
+
+    /// In what order items came, and how often each was decoded.
+    fn run(helpers: usize, last: usize, slow: usize) -> (Vec<usize>, Vec<usize>) {
+        let items: Vec<(usize, AtomicUsize)> = (0..COUNT).map(|at| (at, 0.into())).collect();
+        let mut came = Vec::new();
+        let decode = |(at, decoded): &(usize, AtomicUsize)| {
+            if at % 7 == slow {
+                thread::sleep(Duration::from_millis(2));
+            }
+            decoded.fetch_add(1, Ordering::Relaxed);
+        };
+        in_line(&items, helpers, &decode, |(at, _)| {
+            came.push(*at);
+            if *at == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        (came, items.into_iter().map(|(_, decoded)| decoded.into_inner()).collect())
+    }
+
+    #[test]
+    fn items_come_in_order_and_are_decoded_once_and_not_too_far_ahead() {
+        for helpers in 0..4 {
+            for last in [0, 20, COUNT] {
+                let (came, decoded) = run(helpers, last, helpers);
+                assert_eq!(came, (0..COUNT.min(last + 1)).collect::<Vec<_>>());
+                assert!(decoded.iter().all(|times| *times <= 1));
+                assert_eq!(decoded.iter().skip(last + MAX_AHEAD + 1).sum::<usize>(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn an_asker_that_panics_leaves_nobody_waiting() {
+        let items: Vec<usize> = (0..COUNT).collect();
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            in_line(&items, 2, &|_| {}, |at| {
+                if *at == 5 { panic!("asked") } else { ControlFlow::Continue(()) }
+            });
+        }));
+        assert!(asked.is_err());
     }
 }
