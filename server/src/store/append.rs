@@ -98,17 +98,14 @@ impl Store {
         if shared.is_closed() {
             return Err(StoreError::Closed);
         }
-        if rebase.line.has_failed() {
-            let what = "an earlier batch of the stream was not stored";
-            return Err(StoreError::NotDurable(what.to_owned()));
-        }
+        rebase.line.check()?;
         let is_known = sequence <= tenant.watermark(source.spool_id)
             || entry.is_in_line(source.spool_id, sequence);
         let (head, encoded) = if is_known {
             (tenant.live(), None)
         } else {
             let head = ready_head(shared, tenant, &entry, &writer);
-            if rebase.log != head.log && !rebase.line.is_empty() {
+            if rebase.log != head.log && !rebase.line.may_change_log()? {
                 return Ok(None);
             }
             let roll = || roll(shared, tenant, &entry, &writer);
@@ -199,7 +196,7 @@ fn encode_for(
     }
     // What the encoder learned is in no record: the log must take nothing more.
     let head = roll();
-    if !rebase.line.is_empty() {
+    if !rebase.line.may_change_log()? {
         return Ok(None);
     }
     match try_encode(&head, batch, rebase, shared)? {

@@ -32,7 +32,15 @@ pub struct Folder {
 
 /// Held while the folder is open.
 #[derive(Debug)]
-pub struct FolderLock(#[expect(dead_code, reason = "the lock lasts as long as the file")] File);
+pub struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started at this moment has the file open, too, until it
+        // runs its own program.
+        let _ = self.0.unlock();
+    }
+}
 
 impl Folder {
     /// Takes hold of the folder at `root`, which is made when it is not there. Nothing is written

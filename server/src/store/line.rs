@@ -8,6 +8,11 @@ use stoker_dag::LabelIx;
 use stoker_wire::Rebase;
 use tokio::sync::Notify;
 
+use super::error::StoreError;
+
+/// Why a batch is not taken whose stream has lost one.
+const BEHIND_A_FAILED_ONE: &str = "an earlier batch of the stream was not stored";
+
 /// Where the entries of one stream's dictionary stand in the store's current log. Belongs to one
 /// stream dictionary and one tenant; the store starts it anew when the log changes.
 #[derive(Debug, Default)]
@@ -46,12 +51,30 @@ impl StreamLine {
         LinePlace { line: Arc::clone(self), stored: false }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.waiting.load(Ordering::Acquire) == 0
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+    /// Whether the stream may go on in another log: not while batches are in line for the one before, and never
+    /// behind one that failed. The last to leave says that it failed before it is gone, so the order
+    /// of the questions matters.
+    ///
+    /// # Errors
+    /// When one failed.
+    pub(super) fn may_change_log(&self) -> Result<bool, StoreError> {
+        if !self.is_empty() {
+            return Ok(false);
+        }
+        self.check()?;
+        Ok(true)
+    }
+
+    /// An error where a batch was not stored.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.failed.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(StoreError::NotDurable(BEHIND_A_FAILED_ONE.to_owned())),
+        }
     }
 
     pub(super) async fn until_empty(&self) {
@@ -86,5 +109,24 @@ impl Drop for LinePlace {
         if self.line.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.line.empty.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_goes_on_in_another_log_only_where_nothing_waits_and_nothing_failed() {
+        let line = Arc::<StreamLine>::default();
+        let (first, second) = (line.enter(), line.enter());
+        assert!(!line.may_change_log().unwrap());
+        first.leave(true);
+        assert!(!line.may_change_log().unwrap());
+        second.leave(true);
+        assert!(line.may_change_log().unwrap());
+        line.enter().leave(false);
+        assert!(matches!(line.may_change_log(), Err(StoreError::NotDurable(_))));
+        assert!(line.check().is_err());
     }
 }
