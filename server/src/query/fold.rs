@@ -148,6 +148,8 @@ pub(super) struct StackSink {
     /// Where the part's frames stand in the profile.
     frames: Vec<Option<FrameIx>>,
     carried: CarriedFrames,
+    /// Room for the nodes of one stack.
+    missing: Vec<(NodeIx, FrameIx)>,
     max_nodes: usize,
     gauge: Gauge,
     is_by_function: bool,
@@ -166,6 +168,7 @@ impl StackSink {
             nodes: Vec::new(),
             frames: Vec::new(),
             carried: CarriedFrames::default(),
+            missing: Vec::new(),
             max_nodes,
             gauge,
             is_by_function: false,
@@ -197,7 +200,7 @@ impl StackSink {
     }
 
     fn carry(&mut self, part: &Dictionary, node: NodeIx, class: usize) -> NodeIx {
-        let mut missing = Vec::new();
+        let mut missing = std::mem::take(&mut self.missing);
         let mut at = node;
         let mut to = loop {
             let Some(frame) = part.nodes.frame(at) else {
@@ -209,11 +212,12 @@ impl StackSink {
             }
             at = part.nodes.parent(at);
         };
-        for (node, frame) in missing.into_iter().rev() {
+        for (node, frame) in missing.drain(..).rev() {
             let frame = self.frame(part, frame);
             to = self.profile.nodes.child(to, frame);
             self.nodes[class][node.at()] = to;
         }
+        self.missing = missing;
         to
     }
 
@@ -238,6 +242,7 @@ impl StackSink {
 impl Sink for StackSink {
     fn enter(&mut self, dictionary: &Dictionary) {
         self.nodes.iter_mut().for_each(Vec::clear);
+        self.carried.enter();
         self.frames = vec![None; dictionary.frames.len()];
         // Untouched memory costs nothing; to grow by doubling copies all of it each time.
         self.profile.reserve(dictionary.nodes.len());

@@ -34,8 +34,10 @@ pub fn read_stacks(bytes: &[u8], nodes: u64, frames: usize) -> Option<NodeTable>
     }
     let nodes = usize::try_from(nodes).ok()?;
     let (mut coder, mut model) = (RangeDecoder::new(bytes), StackModel::default());
+    let likely = nodes.min(bytes.len().saturating_mul(RESERVED_NODES_PER_BYTE));
+    model.reserve(likely / NODES_PER_EDGE, frames);
     let mut table = NodeTable::default();
-    table.reserve_appended(nodes.min(bytes.len().saturating_mul(RESERVED_NODES_PER_BYTE)));
+    table.reserve_appended(likely);
     let (mut edges, mut callees) = (Vec::new(), Callees::default());
     // The parent, the edge to the node, how deep it is.
     let mut pending = vec![(NodeIx::ROOT, ROOT_EDGE, 0u16)];
@@ -90,5 +92,7 @@ impl Callees {
 /// No node.
 const NOWHERE: NodeIx = NodeIx(u32::MAX);
 
+/// Memory for edges is taken in advance for one in so many nodes, which is what real stacks have.
+const NODES_PER_EDGE: usize = 4;
 /// Memory for nodes is taken in advance for so many in a byte, which is more than real stacks have.
 const RESERVED_NODES_PER_BYTE: usize = 16;

@@ -138,6 +138,14 @@ fn promote(list: &mut [u32], index: usize) -> usize {
 }
 
 impl StackModel {
+    /// Makes room for so many edges, and as callers for so many frames.
+    pub fn reserve(&mut self, edges: usize, frames: usize) {
+        self.edges.reserve(edges);
+        self.callers.reserve(frames);
+        self.met.reserve(frames);
+        self.met_at.reserve(frames);
+    }
+
     /// How many frames were met.
     pub fn frames(&self) -> usize {
         self.met.len()
