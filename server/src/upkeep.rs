@@ -55,13 +55,14 @@ fn print(report: &CheckReport, json: bool, verdict: &str) -> anyhow::Result<()> 
         writeln!(out, "{}", serde_json::to_string_pretty(report)?)?;
         return Ok(());
     }
-    let CheckReport { segments, logs, rows, bytes, problems, known_losses, nodes, held } = report;
+    let CheckReport { segments, slices, logs, rows, bytes, problems, known_losses, nodes, held } =
+        report;
     writeln!(out, "{segments} segments and {logs} logs, {bytes} bytes, {rows} sound rows.")?;
     let HeldBytes { names, stacks, rows, facts } = held;
     writeln!(
         out,
-        "Segments hold {rows} bytes of rows, {stacks} of stacks ({nodes} nodes), {names} of names, \
-         {facts} of host facts."
+        "Segments hold, in {slices} slices, {rows} bytes of rows, {stacks} of stacks ({nodes} nodes), \
+         {names} of names, {facts} of host facts."
     )?;
     for problem in problems {
         let weight = if problem.loses_rows { "LOST ROWS" } else { "harmless" };

@@ -41,5 +41,7 @@ mod room;
 mod sim_disk;
 #[path = "store/simulation.rs"]
 mod simulation;
+#[path = "store/slices.rs"]
+mod slices;
 #[path = "store/upkeep.rs"]
 mod upkeep;

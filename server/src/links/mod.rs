@@ -264,7 +264,7 @@ fn encoded(
             facts,
             dropped: &dropped,
         };
-        let (bytes, _) = AloneSegments::encode(tenant, id.segment(level), content)?;
+        let (bytes, _) = AloneSegments::encode(tenant, id.segment(level), &content)?;
         segments.push((level, bytes));
     }
     Ok(segments)

@@ -12,7 +12,7 @@ use super::scan::scan;
 use super::sink::Sink;
 use super::stack::StackFilter;
 use super::{Engine, Query};
-use crate::store::{DetailedRow, DetailsView, Wanted, WindowDetails, WindowRows};
+use crate::store::{DetailedRow, DetailsView, DictionaryId, Wanted, WindowDetails, WindowRows};
 
 /// How many samples are looked at between two looks at the clock.
 const SAMPLES_BETWEEN_CHECKS: usize = 1 << 14;
@@ -80,7 +80,7 @@ pub(super) fn scan_details(
 /// What is known of the dictionary at hand.
 #[derive(Default)]
 struct At {
-    id: Option<(u64, usize, usize)>,
+    id: Option<(DictionaryId, usize, usize)>,
     /// Which nodes the matchers on the stack accept.
     nodes: Option<Vec<bool>>,
     pairs: FxHashMap<(LabelIx, LabelIx), bool>,

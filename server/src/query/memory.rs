@@ -6,8 +6,8 @@ use stoker_wire::Dictionary;
 
 use super::parts::Parts;
 use crate::store::{
-    DetailsView, DetailsVisitor, Names, PartView, PartVisitor, StoreError, Wanted, WindowDetails,
-    WindowFacts, WindowRows,
+    DetailsView, DetailsVisitor, DictionaryId, Names, PartView, PartVisitor, StoreError, Wanted,
+    WindowDetails, WindowFacts, WindowRows,
 };
 
 /// Rows and facts over a dictionary of their own.
@@ -88,7 +88,8 @@ pub struct MemoryParts {
 impl Parts for MemoryParts {
     fn visit(&self, wanted: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         let Wanted { range, profile_type, .. } = wanted;
-        for (dictionary_id, part) in (0..).zip(&self.parts) {
+        for (number, part) in (0..).zip(&self.parts) {
+            let dictionary_id = DictionaryId::of(number);
             let of_type = |w: &&WindowRows| profile_type.is_none_or(|t| *t == w.profile_type);
             let windows = part.windows.iter().filter(|w| range.holds(w.window));
             let windows: Vec<WindowRows> = windows.filter(of_type).cloned().collect();
@@ -110,7 +111,8 @@ impl Parts for MemoryParts {
         visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
         let Wanted { range, profile_type, .. } = wanted;
-        for (dictionary_id, part) in (0..).zip(&self.parts) {
+        for (number, part) in (0..).zip(&self.parts) {
+            let dictionary_id = DictionaryId::of(number);
             let of_type = |w: &&WindowDetails| profile_type.is_none_or(|t| *t == w.profile_type);
             let windows = part.details.iter().filter(|w| range.holds(w.window)).filter(of_type);
             let windows: Vec<WindowDetails> = windows.cloned().collect();

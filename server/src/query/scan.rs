@@ -18,7 +18,7 @@ use super::selector::MatchOp;
 use super::sink::{Sink, SummedStacks};
 use super::stack::StackFilter;
 use super::{Engine, Query};
-use crate::store::{Level, PartView, Sums, Wanted, WindowFacts, WindowRows};
+use crate::store::{DictionaryId, Level, PartView, Sums, Wanted, WindowFacts, WindowRows};
 
 /// The label that host facts can be selected by.
 const HOST: &str = "host";
@@ -98,7 +98,7 @@ struct Scan<'a> {
     query: &'a Query,
     stats: ScanStats,
     /// The dictionary of the last part, and what is known of its pairs.
-    dictionary_id: Option<u64>,
+    dictionary_id: Option<DictionaryId>,
     pairs: Pairs,
     /// Matchers on the stack, and which nodes of the dictionary they accept.
     stacks: Option<StackFilter<'a>>,

@@ -14,8 +14,8 @@ use super::parts::Parts;
 use super::time::{self, TimeError};
 use super::{Engine, Query};
 use crate::store::{
-    DataVersion, DetailedRow, DetailsView, DetailsVisitor, Names, PartView, PartVisitor, Rollups,
-    StoreError, TenantId, TimeRange, Wanted, WindowRows,
+    DataVersion, DetailedRow, DetailsView, DetailsVisitor, DictionaryId, Names, PartView,
+    PartVisitor, Rollups, StoreError, TenantId, TimeRange, Wanted, WindowRows,
 };
 
 /// Nanoseconds in a second.
@@ -144,7 +144,8 @@ impl Parts for SpanParts<'_> {
             }
             // A live log's dictionary grows: each look at it counts as one of its own.
             number += 1;
-            visit(PartView::raw(view.dictionary, u64::MAX - number, &windows, &[]))
+            let id = DictionaryId::of(u64::MAX - number);
+            visit(PartView::raw(view.dictionary, id, &windows, &[]))
         })
     }
 

@@ -1,6 +1,6 @@
-//! Segments one after the other, decoded on all CPUs. Whoever asks goes over segments in their order, so that
+//! Segments slice after slice, decoded on all CPUs. Whoever asks goes over slices in their order, so that
 //! an answer never hangs on who was quicker; what comes next is decoded meanwhile by others, or by the asker
-//! where it would have to wait. Few segments are ahead at any time, which bounds what they take of memory.
+//! where it would have to wait. Few slices are ahead at any time, which bounds what they take of memory.
 
 use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,37 +9,55 @@ use std::thread;
 use super::blobs::Blobs;
 use super::cache::Cache;
 use super::guarded::guarded;
-use super::segment::{Segment, Wanted};
+use super::segment::{Segment, SliceIx, Wanted};
 
-/// Segments that are decoded, or being decoded, before they are asked for.
+/// Slices that are decoded, or being decoded, before they are asked for.
 const MAX_AHEAD: usize = 4;
 /// Threads that decode for one question, the asker's apart.
 const MAX_HELPERS: usize = 3;
 /// Nodes that have to be decoded before it is worth a thread (some milliseconds).
 const MIN_NODES: u64 = 50_000;
 
-/// Calls `each` with the segments in their order, until it breaks, and with a cache in which some of their
-/// blocks are that `wanted` needs.
+/// A slice of a segment that a question goes over.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'s> {
+    /// The segment.
+    pub segment: &'s Segment,
+    /// The slice.
+    pub slice: SliceIx,
+}
+
+impl Piece<'_> {
+    /// Whether no other slice of its segment comes after it.
+    pub fn is_last(&self) -> bool {
+        self.segment.slices().last() == Some(self.slice)
+    }
+}
+
+/// Calls `each` with the slices of segments in their order, until it breaks, and with a cache in which some of
+/// their blocks are that `wanted` needs.
 pub fn in_order<'s>(
     segments: impl Iterator<Item = &'s Segment>,
     (blobs, cache): (&dyn Blobs, &Cache),
     wanted: Wanted<'_>,
-    mut each: impl FnMut(&Segment, &Cache) -> ControlFlow<()>,
+    mut each: impl FnMut(Piece<'s>, &Cache) -> ControlFlow<()>,
 ) {
-    let segments: Vec<&Segment> = segments.collect();
-    let helpers = helpers(&segments, cache, wanted);
+    let slices = |segment: &'s Segment| segment.slices().map(move |slice| Piece { segment, slice });
+    let pieces: Vec<Piece<'s>> = segments.flat_map(slices).collect();
+    let helpers = helpers(&pieces, cache, wanted);
     if helpers == 0 {
-        let _ = segments.into_iter().try_for_each(|segment| each(segment, cache));
+        let _ = pieces.into_iter().try_for_each(|piece| each(piece, cache));
         return;
     }
     let [cache, ahead] = cache.with_ahead();
-    let decode = |segment: &&Segment| {
+    let decode = |Piece { segment, slice }: &Piece<'_>| {
         // What cannot be decoded is so again when it is asked for, and whoever asks says so.
-        let _ = guarded("decode a segment", || segment.decode_ahead(blobs, &ahead, wanted));
+        let _ =
+            guarded("decode a segment", || segment.decode_ahead(blobs, &ahead, (*slice, wanted)));
     };
-    in_line(&segments, helpers, &decode, |segment| {
-        let flow = each(segment, &cache);
-        cache.let_go(segment.id());
+    in_line(&pieces, helpers, &decode, |piece| {
+        let flow = each(*piece, &cache);
+        cache.let_go(|key| piece.segment.is_of(key, piece.slice));
         flow
     });
 }
@@ -70,12 +88,13 @@ fn in_line<T: Sync>(
 }
 
 /// How many threads are worth it.
-fn helpers(segments: &[&Segment], cache: &Cache, wanted: Wanted<'_>) -> usize {
-    let missing = segments.iter().filter(|segment| !segment.is_decoded(cache, wanted));
+fn helpers(pieces: &[Piece<'_>], cache: &Cache, wanted: Wanted<'_>) -> usize {
+    let is_missing =
+        |Piece { segment, slice }: &&Piece<'_>| !segment.is_decoded(cache, (*slice, wanted));
     let (mut count, mut nodes) = (0usize, 0u64);
-    for segment in missing {
+    for Piece { segment, slice } in pieces.iter().filter(is_missing) {
         count += 1;
-        nodes = nodes.saturating_add(segment.nodes());
+        nodes = nodes.saturating_add(segment.nodes_of(*slice));
     }
     if nodes < MIN_NODES {
         return 0;

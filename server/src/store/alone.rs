@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use stoker_dag::{Definition, FrameIx};
 use stoker_wire::Dictionary;
 
@@ -16,11 +17,10 @@ use super::cache::Cache;
 use super::details::{DetailsVisitor, WindowDetails};
 use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
-use super::head::HeadRows;
 use super::level::Level;
 use super::open::id_of;
 use super::rollups::Rollups;
-use super::segment::{Effort, Rollup, Segment, SegmentContent, Wanted, write_segment};
+use super::segment::{Effort, Segment, SegmentAbout, SliceContent, Wanted, write_segment};
 
 /// What goes into one.
 #[derive(Debug)]
@@ -73,23 +73,27 @@ impl AloneSegments {
     pub fn encode(
         tenant: &TenantId,
         id: u64,
-        content: AloneContent<'_>,
+        content: &AloneContent<'_>,
     ) -> Result<(Vec<u8>, u64), StoreError> {
-        let AloneContent { dictionary, definitions, level, windows, totals, .. } = content;
-        let AloneContent { details, facts, dropped, .. } = content;
-        let rows = HeadRows { windows, details, facts, ..HeadRows::default() };
-        let (bytes, footer) = write_segment(SegmentContent {
+        let about = SegmentAbout {
             tenant,
             id,
             replaces_logs: &[],
             supersedes: &[],
-            dictionary,
-            definitions,
-            rows: &rows,
-            rollup: Rollup { level, totals, dropped },
-            effort: Effort::Quick,
-        })?;
-        Ok((bytes, footer.rows))
+            facts: &content.facts,
+            watermarks: &FxHashMap::default(),
+            level: content.level,
+            dropped: content.dropped,
+        };
+        let slice = SliceContent {
+            dictionary: content.dictionary,
+            definitions: content.definitions,
+            windows: &content.windows,
+            details: &content.details,
+            totals: content.totals,
+        };
+        let written = write_segment(about, slice, Effort::Quick)?;
+        Ok((written.bytes, written.footer.rows))
     }
 
     /// Keeps the bytes of a segment; durable when it returns.
@@ -147,11 +151,17 @@ impl AloneSegments {
         visit: &mut PartVisitor<'_>,
     ) -> Result<(), StoreError> {
         let (blobs, mut failure) = (&self.blobs, None);
-        ahead::in_order(of.segments.iter(), (blobs, &self.cache), wanted, |segment, cache| {
-            segment.visit(blobs, cache, wanted, visit).unwrap_or_else(|error| {
-                failure = Some(error);
-                ControlFlow::Break(())
-            })
+        let segments = of.segments.iter();
+        ahead::in_order(segments, (blobs, &self.cache), wanted, |piece, cache| {
+            let visited = piece.segment.visit_piece(blobs, cache, (piece.slice, wanted), visit);
+            let flow = visited.unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                ControlFlow::Continue(())
+            });
+            match failure.is_some() && piece.is_last() {
+                true => ControlFlow::Break(()),
+                false => flow,
+            }
         });
         failure.map_or(Ok(()), Err)
     }
@@ -167,7 +177,7 @@ impl AloneSegments {
         visit: &mut DetailsVisitor<'_>,
     ) -> Result<(), StoreError> {
         for segment in &of.segments {
-            if segment.visit_details(&self.blobs, &self.cache, wanted, visit)?.is_break() {
+            if segment.visit_details(&self.blobs, &self.cache, (None, wanted), visit)?.is_break() {
                 break;
             }
         }

@@ -122,14 +122,32 @@ impl TimeRange {
     }
 }
 
+/// Tells dictionaries apart: within one visit, equal ones are one dictionary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DictionaryId {
+    /// The segment, log or whatever has it.
+    pub part: u64,
+    /// Which of its slices.
+    pub slice: u32,
+}
+
+impl DictionaryId {
+    /// The only dictionary of a part.
+    #[must_use]
+    pub const fn of(part: u64) -> Self {
+        Self { part, slice: 0 }
+    }
+}
+
 /// One part of the answer to [`Store::visit`](super::Store::visit): rows and facts over a
-/// dictionary. Calls that follow one another may share a dictionary (a segment of several blocks).
+/// dictionary. Calls that follow one another may share a dictionary (a segment of several blocks), and
+/// one segment may have several (its slices).
 #[derive(Debug, Clone, Copy)]
 pub struct PartView<'a> {
     /// What rows refer to.
     pub dictionary: &'a Dictionary,
-    /// Tells dictionaries apart: within one visit, equal numbers are one dictionary.
-    pub dictionary_id: u64,
+    /// Which dictionary that is.
+    pub dictionary_id: DictionaryId,
     /// In order of profile type, then window.
     pub windows: &'a [WindowRows],
     /// In order of window.
@@ -151,7 +169,7 @@ impl<'a> PartView<'a> {
     #[must_use]
     pub const fn raw(
         dictionary: &'a Dictionary,
-        dictionary_id: u64,
+        dictionary_id: DictionaryId,
         windows: &'a [WindowRows],
         facts: &'a [WindowFacts],
     ) -> Self {
@@ -232,8 +250,8 @@ pub struct StoreConfig {
     pub index: bool,
     /// How often it is looked for what can be merged or removed; zero leaves all as it is.
     pub maintain_every: Duration,
-    /// Rows of a merged segment at most, if [`Self::ingest_memory`] allows for so many: they are held in
-    /// memory while it is made.
+    /// Rows of a merged segment at most, if [`Self::ingest_memory`] allows for so many: its bytes are held
+    /// in memory while it is made, slice by slice.
     pub compact_rows: u64,
     /// How long rows are kept as they came; forever where it is not said.
     pub retain_raw: Option<Duration>,
@@ -269,7 +287,7 @@ impl Default for StoreConfig {
             max_attribute_sets: 500_000,
             index: true,
             maintain_every: Duration::from_secs(10),
-            compact_rows: 2 << 20,
+            compact_rows: 32 << 20,
             retain_raw: Some(Duration::from_secs(7 * 24 * 3600)),
             retain_hourly: Some(Duration::from_secs(90 * 24 * 3600)),
             retain_functions: Some(Duration::from_secs(400 * 24 * 3600)),

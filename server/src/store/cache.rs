@@ -13,13 +13,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quick_cache::sync::{Cache as Blocks, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use stoker_dag::LabelTable;
 
 use super::api::{WindowFacts, WindowRows};
 use super::details::WindowDetails;
-use super::segment::{SegmentDictionary, Sums};
+use super::segment::{SegmentDictionary, SliceIx, Sums};
 
-/// Segment and block.
-pub type Key = (u64, usize);
+/// What is held of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The segment's id.
+    pub segment: u64,
+    /// What of it.
+    pub place: Place,
+}
+
+/// A thing that a segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A block, by its place in the footer.
+    Block(usize),
+    /// The sums of a block.
+    Sums(usize),
+    /// The label sets of a slice.
+    Labels(SliceIx),
+    /// The dictionary of a slice.
+    Dictionary(SliceIx),
+}
 
 /// About how large a decoded block is, for the size of the cache's tables.
 const USUAL_BLOCK_BYTES: usize = 1 << 20;
@@ -27,7 +47,9 @@ const USUAL_BLOCK_BYTES: usize = 1 << 20;
 /// A decoded block.
 #[derive(Debug, Clone)]
 pub enum Cached {
-    /// Names and stacks.
+    /// Label sets of a slice.
+    Labels(Arc<LabelTable>),
+    /// Names and stacks of a slice.
     Dictionary(Arc<SegmentDictionary>),
     /// Rows.
     Rows(Arc<Vec<WindowRows>>),
@@ -87,9 +109,9 @@ impl Cache {
         })
     }
 
-    /// Lets go of what was decoded ahead of a segment.
-    pub fn let_go(&self, segment: u64) {
-        self.ahead().iter_mut().for_each(|ahead| ahead.retain(|key, _| key.0 != segment));
+    /// Lets go of some of what was decoded ahead.
+    pub fn let_go(&self, of: impl Fn(&Key) -> bool) {
+        self.ahead().iter_mut().for_each(|ahead| ahead.retain(|key, _| !of(key)));
     }
 
     fn ahead(&self) -> Option<MutexGuard<'_, FxHashMap<Key, Cached>>> {
@@ -124,8 +146,12 @@ mod tests {
 
     const BLOCK: usize = 1000;
 
-    fn ask(cache: &Cache, key: usize) -> bool {
-        let key = (0, key);
+    fn key(at: usize) -> Key {
+        Key { segment: 0, place: Place::Block(at) }
+    }
+
+    fn ask(cache: &Cache, at: usize) -> bool {
+        let key = key(at);
         let is_held = cache.get(key).is_some();
         if !is_held {
             cache.put(key, Cached::Sums(None), BLOCK);
@@ -136,31 +162,31 @@ mod tests {
     #[test]
     fn no_more_is_held_than_was_allowed() {
         let cache = Cache::new(10 * BLOCK);
-        cache.put((0, 0), Cached::Sums(None), 11 * BLOCK);
-        assert!(cache.get((0, 0)).is_none(), "larger than all of it");
-        for key in 0..100 {
-            ask(&cache, key);
+        cache.put(key(0), Cached::Sums(None), 11 * BLOCK);
+        assert!(cache.get(key(0)).is_none(), "larger than all of it");
+        for at in 0..100 {
+            ask(&cache, at);
         }
-        assert!((0..100).filter(|&key| cache.get((0, key)).is_some()).count() <= 10);
+        assert!((0..100).filter(|&at| cache.get(key(at)).is_some()).count() <= 10);
     }
 
     #[test]
     fn what_was_decoded_ahead_is_there_until_it_is_let_go() {
         let [cache, ahead] = Cache::new(BLOCK).with_ahead();
-        ahead.put((1, 0), Cached::Sums(None), 2 * BLOCK);
-        cache.put((1, 1), Cached::Sums(None), 2 * BLOCK);
-        assert!(cache.get((1, 0)).is_some() && !cache.holds((1, 0)));
-        assert!(cache.get((1, 1)).is_none(), "nobody decoded it ahead");
-        cache.let_go(2);
-        assert!(cache.get((1, 0)).is_some());
-        cache.let_go(1);
-        assert!(cache.get((1, 0)).is_none());
+        ahead.put(key(0), Cached::Sums(None), 2 * BLOCK);
+        cache.put(key(1), Cached::Sums(None), 2 * BLOCK);
+        assert!(cache.get(key(0)).is_some() && !cache.holds(key(0)));
+        assert!(cache.get(key(1)).is_none(), "nobody decoded it ahead");
+        cache.let_go(|held| held.segment == 2);
+        assert!(cache.get(key(0)).is_some());
+        cache.let_go(|held| *held == key(0));
+        assert!(cache.get(key(0)).is_none());
     }
 
     #[test]
     fn of_what_is_read_again_and_again_a_part_stays() {
         let cache = Cache::new(50 * BLOCK);
-        let held = |cache: &Cache| (0..100).filter(|&key| ask(cache, key)).count();
+        let held = |cache: &Cache| (0..100).filter(|&at| ask(cache, at)).count();
         for _ in 0..5 {
             held(&cache);
         }

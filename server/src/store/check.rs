@@ -19,7 +19,7 @@ use super::folder::Folder;
 use super::handle::Store;
 use super::log::replay;
 use super::losses::Loss;
-use super::merge::Merge;
+use super::merge::{Making, make};
 use super::messages::Footer;
 use super::open::id_of;
 use super::segment::{BlockKind, Segment};
@@ -37,7 +37,9 @@ pub struct CheckReport {
     pub rows: u64,
     /// Bytes of all that was read.
     pub bytes: u64,
-    /// Distinct stack nodes of each segment, summed.
+    /// Slices of segments, each with a dictionary of its own.
+    pub slices: u64,
+    /// Distinct stack nodes of each slice, summed.
     pub nodes: u64,
     /// Bytes of segments by what they hold.
     pub held: HeldBytes,
@@ -61,7 +63,8 @@ pub struct HeldBytes {
 }
 
 /// What says what is meant.
-const NAMES: [u32; 2] = [BlockKind::Names.code(), BlockKind::Definitions.code()];
+const NAMES: [u32; 3] =
+    [BlockKind::Series.code(), BlockKind::Names.code(), BlockKind::Definitions.code()];
 /// What hosts said.
 const FACTS: [u32; 2] = [BlockKind::Facts.code(), BlockKind::FactColumns.code()];
 /// Stacks of every version whose footer says how many nodes they are.
@@ -69,6 +72,7 @@ const STACKS: [u32; 2] = [BlockKind::StackColumns.code(), BlockKind::Stacks.code
 
 impl CheckReport {
     fn blocks(&mut self, footer: &Footer) {
+        self.slices += footer.slices.len().max(1) as u64;
         for block in &footer.blocks {
             let held = match block.kind {
                 kind if NAMES.contains(&kind) => &mut self.held.names,
@@ -259,7 +263,7 @@ pub async fn repair(dir: &Path) -> Result<CheckReport, StoreError> {
     let after = check(dir)?;
     (report.segments, report.logs) = (after.segments, after.logs);
     (report.rows, report.bytes) = (after.rows, after.bytes);
-    (report.nodes, report.held) = (after.nodes, after.held);
+    (report.slices, report.nodes, report.held) = (after.slices, after.nodes, after.held);
     Ok(report)
 }
 
@@ -271,17 +275,28 @@ fn salvage(
     segment: Arc<Segment>,
     error: Option<StoreError>,
 ) -> Result<bool, StoreError> {
-    let mut merge = Merge::of(segment.level());
+    let making = Making {
+        blobs: &*shared.blobs,
+        names: &tenant.names,
+        level: segment.level(),
+        reduce: None,
+        late: &|_| Vec::new(),
+        memory: shared.config.slice_memory(),
+    };
     // What cannot be read is what we are here for.
-    let lost = merge.add(&*shared.blobs, &segment).is_err();
-    let Some(merged) = tenant.names.read(|names| merge.finish(names)) else {
+    let mut lost = false;
+    let made = make(&making, &[Arc::clone(&segment)], &mut |_, _| {
+        lost = true;
+        Ok(())
+    })?;
+    let Some(made) = made else {
         return Err(StoreError::damaged(shared.blobs.path(segment.name()), "it is too large"));
     };
     let path = shared.blobs.path(segment.name());
     shared.folder.copy_aside(&path, "damaged")?;
-    let rows = merged.rows.windows.iter().map(|held| held.rows.len() as u64).sum::<u64>();
+    let rows = made.rows();
     if !lost {
-        supersede(shared, tenant, vec![segment], merged)?;
+        supersede(shared, tenant, vec![segment], made)?;
         return Ok(false);
     }
     let what = error.map_or_else(|| "damaged".to_owned(), |error| error.to_string());
@@ -289,6 +304,6 @@ fn salvage(
     loss.rows = Some(segment.footer.rows.saturating_sub(rows));
     shared.folder.note_loss(&tenant.id, &format!("{:016x}.seg", segment.id()), &loss)?;
     tenant.losses.add(segment.name(), loss);
-    supersede(shared, tenant, vec![segment], merged)?;
+    supersede(shared, tenant, vec![segment], made)?;
     Ok(true)
 }

@@ -2,8 +2,9 @@
 //!
 //! A segment replaces one log, so a quiet server makes one every few minutes, each with a dictionary
 //! of its own. They are merged by the hour in which they end: all of a past hour into one, and those
-//! of the present hour when they are many, as far as the bound on rows, which is the bound on memory,
-//! allows. The merged segment names those that it supersedes, so that it counts from the moment it is
+//! of the present hour when they are many, as far as the bounds on rows and bytes of one segment allow. One
+//! that is much larger than the others waits until they are more, so that no row is written again and again. The
+//! merged segment names those that it supersedes, so that it counts from the moment it is
 //! durable, and they do not.
 
 use std::collections::BTreeMap;
@@ -16,10 +17,9 @@ use super::api::{SpoolId, StoreConfig};
 use super::error::StoreError;
 use super::guarded::guarded;
 use super::level::Level;
-use super::merge::{Merge, Merged};
-use super::names::builds;
+use super::merge::{Made, Making, make};
 use super::publish::publish;
-use super::segment::{Effort, Rollup, Segment, SegmentContent};
+use super::segment::Segment;
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -27,38 +27,59 @@ use super::tenant::Tenant;
 pub const SETTLE_NS: u64 = 600_000_000_000;
 /// Segments of the present hour (of rollups: day, month) that are merged.
 const MANY: usize = 8;
+/// A segment that outweighs the lighter ones so many times is not merged with them while its hour lasts.
+const WHEN_NOT_OVER: u64 = 4;
+/// The same when the hour is over: what comes late is merged with the rest when it is more than this part of it.
+const WHEN_OVER: u64 = 32;
+/// Rows below which a segment's weight does not matter.
+const LIGHT: u64 = 4096;
 
-/// The next segments to merge, in order of id; at least two, or none.
+/// The next segments to merge, in order of id, or none. One by itself is written again, for fewer bytes, when its
+/// hour is over and it still has what sealing a log had little time for.
 pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> Vec<Arc<Segment>> {
-    let max_rows = config.compact_rows;
     let mut spans: BTreeMap<(Level, u64), Vec<&Arc<Segment>>> = BTreeMap::new();
-    for segment in segments.iter().filter(|segment| segment.footer.weight() < max_rows) {
+    for segment in segments {
         let level = segment.level();
         let span = segment.footer.last_window / level.merge_span_ns();
         spans.entry((level, span)).or_default().push(segment);
     }
-    for ((level, span), mut of_hour) in spans {
+    for ((level, span), mut of_span) in spans {
         let end = (span + 1).saturating_mul(level.merge_span_ns());
         let is_over = end.saturating_add(SETTLE_NS) <= now.0 && is_filled(level, config, end, now);
-        if of_hour.len() < if is_over { 2 } else { MANY } {
-            continue;
-        }
-        of_hour.sort_by_key(|segment| (segment.footer.weight(), segment.id()));
-        let mut rows = 0;
-        let mut chosen: Vec<Arc<Segment>> = of_hour
-            .into_iter()
-            .take_while(|segment| {
-                rows += segment.footer.weight();
-                rows <= max_rows
-            })
-            .cloned()
-            .collect();
-        if chosen.len() >= 2 {
+        let (at_least, outweighs) = if is_over { (2, WHEN_OVER) } else { (MANY, WHEN_NOT_OVER) };
+        of_span.sort_by_key(|segment| (segment.footer.weight(), segment.id()));
+        let run = (0..of_span.len()).map(|first| run(&of_span[first..], outweighs, config));
+        let is_worth_it = |run: &&[&Arc<Segment>]| match run {
+            [one] => is_over && one.footer.weight() >= LIGHT && one.is_quickly_written(),
+            several => several.len() >= at_least,
+        };
+        if let Some(run) = run.into_iter().find(is_worth_it) {
+            let mut chosen: Vec<Arc<Segment>> = run.iter().copied().cloned().collect();
             chosen.sort_by_key(|segment| segment.id());
             return chosen;
         }
     }
     Vec::new()
+}
+
+/// The first segments of some that are in order of weight, as long as they are not too much together and
+/// none outweighs those before it so many times: it would be written again for little.
+fn run<'a, 'b>(
+    segments: &'a [&'b Arc<Segment>],
+    outweighs: u64,
+    config: &StoreConfig,
+) -> &'a [&'b Arc<Segment>] {
+    let (mut weight, mut rows, mut bytes) = (0u64, 0u64, 0u64);
+    let fits = |segment: &&&Arc<Segment>| {
+        let own = segment.footer.weight().max(LIGHT);
+        let is_outweighed = weight == 0 || own <= weight.saturating_mul(outweighs);
+        weight = weight.saturating_add(own);
+        rows = rows.saturating_add(segment.footer.weight());
+        bytes = bytes.saturating_add(segment.held_bytes());
+        is_outweighed && rows <= config.compact_rows && bytes <= config.merged_bytes()
+    };
+    let length = segments.iter().take_while(fits).count();
+    &segments[..length]
 }
 
 /// Whether all that comes to a level of a span has come: the finer level has let go of it.
@@ -71,7 +92,7 @@ fn is_filled(level: Level, config: &StoreConfig, end: u64, now: UnixNanos) -> bo
 pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool, StoreError> {
     let mut segments = tenant.parts().sealed;
     segments.retain(|segment| tenant.retirement.is_mergeable(segment.id()));
-    let mut chosen = plan(&segments, now, &shared.config);
+    let chosen = plan(&segments, now, &shared.config);
     drop(segments);
     if chosen.is_empty() || tenant.retirement.is_halted() {
         return Ok(false);
@@ -81,13 +102,13 @@ pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool,
     if shared.check_free(bytes).is_err() {
         return Ok(false);
     }
-    let merged = guarded("merge segments", || merge(shared, tenant, &mut chosen));
+    let merged = guarded("merge segments", || merge(shared, tenant, &chosen));
     let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
     if merged.is_err() {
         tenant.retirement.leave(ids.iter().copied());
     }
-    let Some(merged) = merged.and_then(|merged| merged)? else { return Ok(true) };
-    let superseded = supersede(shared, tenant, chosen, merged);
+    let Some(made) = merged.and_then(|made| made)? else { return Ok(true) };
+    let superseded = supersede(shared, tenant, chosen, made);
     // What is written but cannot be read again would be no other the next time.
     if matches!(superseded, Err(StoreError::Damaged { .. })) {
         tenant.retirement.leave(ids.into_iter());
@@ -97,68 +118,51 @@ pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool,
     Ok(true)
 }
 
-/// Merges as many of `chosen` as there is memory for, the smallest first; the others are taken out of it.
+/// One segment of `chosen`, or nothing where a dictionary cannot hold a part of one.
 fn merge(
     shared: &Shared,
     tenant: &Tenant,
-    chosen: &mut Vec<Arc<Segment>>,
-) -> Result<Option<Merged>, StoreError> {
-    let mut merge = Merge::of(chosen.first().map_or(Level::Raw, |segment| segment.level()));
-    let mut added = 0;
-    chosen.sort_by_key(|segment| (segment.footer.weight(), segment.id()));
-    for segment in chosen.iter() {
-        if added > 0 && !merge.has_room_for(segment, shared.config.merge_memory()) {
-            break;
-        }
-        if let Err(error) = merge.add(&*shared.blobs, segment) {
-            tenant.retirement.leave([segment.id()].into_iter());
-            return Err(error);
-        }
-        added += 1;
-    }
-    if added == 1 {
-        tracing::info!("segments are too large for --ingest-memory to be merged: left as they are");
-        tenant.retirement.leave(chosen.iter().skip(1).map(|segment| segment.id()));
-        return Ok(None);
-    }
-    chosen.truncate(added);
-    chosen.sort_by_key(|segment| segment.id());
-    let merged = tenant.names.read(|names| merge.finish(names));
-    if merged.is_none() {
+    chosen: &[Arc<Segment>],
+) -> Result<Option<Made>, StoreError> {
+    let making = Making {
+        blobs: &*shared.blobs,
+        names: &tenant.names,
+        level: chosen.first().map_or(Level::Raw, |segment| segment.level()),
+        reduce: None,
+        late: &|_| Vec::new(),
+        memory: shared.config.slice_memory(),
+    };
+    let made = make(&making, chosen, &mut |at, error| {
+        tenant.retirement.leave([chosen[at].id()].into_iter());
+        Err(error)
+    })?;
+    if made.is_none() {
         tracing::info!(segments = chosen.len(), "too much for one dictionary: left as they are");
         tenant.retirement.leave(chosen.iter().map(|segment| segment.id()));
     }
-    Ok(merged)
+    Ok(made)
 }
 
-/// Puts one segment with `content` in the place of `chosen`, with all that they stand for.
+/// Puts one segment in the place of `chosen`, with all that they stand for.
 pub fn supersede(
     shared: &Shared,
     tenant: &Tenant,
     chosen: Vec<Arc<Segment>>,
-    mut content: Merged,
+    made: Made,
 ) -> Result<(), StoreError> {
     let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
     let before = chosen.iter().flat_map(|segment| segment.footer.supersedes.iter().copied());
     let supersedes = [&ids[..], &tenant.retirement.still_there(before)].concat();
     let logs = chosen.iter().flat_map(|segment| segment.footer.replaces_logs.iter().copied());
     let replaces_logs: Vec<u64> = logs.collect();
-    content.rows.watermarks = watermarks(&chosen);
-    let content = SegmentContent {
-        tenant: &tenant.id,
-        id: shared.ids.next(),
-        replaces_logs: &replaces_logs,
-        supersedes: &supersedes,
-        dictionary: &content.dictionary,
-        definitions: &content.definitions,
-        rows: &content.rows,
-        rollup: Rollup { level: content.level, totals: &content.totals, dropped: &content.dropped },
-        effort: Effort::Thorough,
-    };
+    let id = shared.ids.next();
+    let stands_for = (&replaces_logs[..], &supersedes[..]);
+    let written = made.finish((&tenant.id, id), stands_for, &watermarks(&chosen))?;
     let uncertain = || tenant.retirement.halt();
-    let segment = publish(shared, tenant, content, builds(content.dictionary), uncertain)?;
-    let (from, rows, bytes) = (chosen.len(), segment.footer.rows, segment.length);
-    tracing::info!(tenant = %tenant.id, segment = segment.name(), from, rows, bytes, "merged");
+    let segment = publish(shared, tenant, written, uncertain)?;
+    let (rows, slices) = (segment.footer.rows, segment.footer.slices.len());
+    let (from, bytes) = (chosen.len(), segment.length);
+    tracing::info!(tenant = %tenant.id, segment = segment.name(), from, rows, slices, bytes, "merged");
     tenant.superseded(&ids, Arc::new(segment));
     chosen.into_iter().for_each(|segment| tenant.retirement.retire(segment));
     Ok(())
@@ -171,4 +175,75 @@ fn watermarks(segments: &[Arc<Segment>]) -> FxHashMap<SpoolId, u64> {
         *held = sequence.max(*held);
     }
     watermarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::TenantId;
+    use super::super::level::HOUR_NS;
+    use super::super::messages::Footer;
+    use super::*;
+
+    /// Weights of those that are merged of segments of an hour.
+    fn planned(weights: &[u64], is_over: bool) -> Vec<u64> {
+        let segment = |(id, rows): (u64, &u64)| {
+            let footer = Footer { id, rows: *rows, last_window: HOUR_NS / 2, ..Footer::default() };
+            Arc::new(Segment::of(&TenantId::default_tenant(), footer, rows * 3))
+        };
+        let segments: Vec<_> = (1..).zip(weights).map(segment).collect();
+        let now = UnixNanos(if is_over { 2 * HOUR_NS } else { HOUR_NS });
+        let chosen = plan(&segments, now, &StoreConfig::default());
+        chosen.iter().map(|segment| segment.footer.rows).collect()
+    }
+
+    #[test]
+    fn what_is_much_larger_waits_until_the_others_are_more() {
+        const M: u64 = 1 << 20;
+        let nothing: [u64; 0] = [];
+        assert_eq!(planned(&[10, 20, 30], true), [10, 20, 30], "little is merged at once");
+        assert_eq!(planned(&[10, 20, 30], false), nothing, "later there are more");
+        assert_eq!(planned(&[M; 8], false), [M; 8]);
+        let mut and_large = vec![M; 8];
+        and_large.push(40 * M);
+        assert_eq!(planned(&and_large, false), [M; 8], "the large one is left out");
+        and_large[8] = 16 * M;
+        assert_eq!(planned(&and_large, false), and_large, "it is not so large");
+        assert_eq!(planned(&[20 * M, M / 4], true), nothing, "late data wait");
+        assert_eq!(planned(&[20 * M, M / 4, M / 4], true), [M / 4, M / 4]);
+        assert_eq!(planned(&[20 * M, M], true), [20 * M, M], "until they are a part of it");
+        assert_eq!(planned(&[4 * M, 2 * M, M], true), [4 * M, 2 * M, M]);
+    }
+
+    #[test]
+    fn what_was_sealed_is_written_again_by_itself_where_nothing_else_comes() {
+        use super::super::messages::BlockEntry;
+        use super::super::segment::BlockKind;
+        let sealed = |rows, kind: BlockKind| {
+            let block = BlockEntry { kind: kind.code(), ..BlockEntry::default() };
+            let footer = Footer { id: 1, rows, blocks: vec![block], ..Footer::default() };
+            [Arc::new(Segment::of(&TenantId::default_tenant(), footer, 100))]
+        };
+        let planned = |segments: &[Arc<Segment>], hours| {
+            plan(segments, UnixNanos(hours * HOUR_NS), &StoreConfig::default()).len()
+        };
+        assert_eq!(planned(&sealed(9_000, BlockKind::StackColumns), 2), 1);
+        assert_eq!(planned(&sealed(9_000, BlockKind::StackColumns), 1), 0, "more may come");
+        assert_eq!(
+            planned(&sealed(9_000, BlockKind::Stacks), 2),
+            0,
+            "it was written again already"
+        );
+        assert_eq!(planned(&sealed(90, BlockKind::StackColumns), 2), 0, "it is not worth it");
+    }
+
+    #[test]
+    fn no_segment_is_larger_than_is_allowed() {
+        let config = StoreConfig::default();
+        let half = config.compact_rows / 2;
+        let nothing: [u64; 0] = [];
+        assert_eq!(planned(&[half + 1, half + 1], true), nothing, "too many rows");
+        let bytes = config.merged_bytes() / 3;
+        assert_eq!(planned(&[bytes / 3 * 2; 3], true), nothing, "too many bytes");
+        assert_eq!(planned(&[bytes / 3, bytes / 3, bytes], true), [bytes / 3; 2]);
+    }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use stoker_dag::{LabelIx, NodeIx, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, CpuId, Dictionary, ThreadId};
 
-use super::api::TimeRange;
+use super::api::{DictionaryId, TimeRange};
 
 /// One sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +58,8 @@ pub struct WindowDetails {
 pub struct DetailsView<'a> {
     /// What samples refer to.
     pub dictionary: &'a Dictionary,
-    /// Tells dictionaries apart: within one visit, equal numbers are one dictionary.
-    pub dictionary_id: u64,
+    /// Which dictionary that is.
+    pub dictionary_id: DictionaryId,
     /// In order of profile type, then window.
     pub windows: &'a [WindowDetails],
 }

@@ -13,7 +13,7 @@ use stoker_dag::UnixNanos;
 use super::compact::supersede;
 use super::error::StoreError;
 use super::level::{HOUR_NS, Level};
-use super::merge::Merge;
+use super::merge::Made;
 use super::roll::roll;
 use super::segment::{BlockKind, Segment};
 use super::shared::{Shared, count};
@@ -58,7 +58,7 @@ pub fn span_ns(to: Level) -> u64 {
 
 /// Whether a segment has nothing but what it stands for.
 pub fn is_marker(segment: &Segment) -> bool {
-    let nothing = [BlockKind::Names, BlockKind::StackColumns, BlockKind::Stacks];
+    let nothing = [BlockKind::Series, BlockKind::Names, BlockKind::StackColumns, BlockKind::Stacks];
     let nothing = nothing.map(BlockKind::code);
     segment.footer.blocks.iter().all(|block| nothing.contains(&block.kind))
 }
@@ -80,12 +80,9 @@ pub fn remove(
     let mut chosen = going;
     let sealed = tenant.parts().sealed;
     chosen.extend(sealed.into_iter().filter(|segment| is_marker(segment)));
-    let nothing = tenant.names.read(|names| Merge::default().finish(names));
-    if let Some(nothing) = nothing {
-        supersede(shared, tenant, chosen, nothing)?;
-        count(&shared.counters.segments_expired, segments);
-        count(&shared.counters.rows_expired, rows);
-        tracing::info!(tenant = %tenant.id, segments, rows, bytes, why, "removed");
-    }
+    supersede(shared, tenant, chosen, Made::nothing()?)?;
+    count(&shared.counters.segments_expired, segments);
+    count(&shared.counters.rows_expired, rows);
+    tracing::info!(tenant = %tenant.id, segments, rows, bytes, why, "removed");
     Ok(())
 }

@@ -20,23 +20,27 @@ const BYTES_PER_NODE: usize = 48;
 const BYTES_PER_FRAME: usize = 192;
 /// A frame of a dictionary that is only read, with its id.
 const BYTES_PER_READ_FRAME: usize = 96;
+/// A label set with its index.
+pub const BYTES_PER_LABEL_SET: usize = 512;
 /// A string, its own bytes apart.
 pub const BYTES_PER_STRING: usize = 80;
 /// What a host says with each batch, control groups and reasons apart.
-const BYTES_PER_FACTS: usize = 400;
+pub const BYTES_PER_FACTS: usize = 400;
 /// A control group or a reason for loss, with its name.
 const BYTES_PER_FACT: usize = 128;
 
 /// About how much memory a dictionary takes: columns and their indexes, names apart.
 pub fn dictionary_bytes(dictionary: &Dictionary) -> usize {
     let Dictionary { nodes, frames, labels, .. } = dictionary;
-    nodes.len() * BYTES_PER_NODE + frames.len() * BYTES_PER_FRAME + labels.len() * 512
+    nodes.len() * BYTES_PER_NODE
+        + frames.len() * BYTES_PER_FRAME
+        + labels.len() * BYTES_PER_LABEL_SET
 }
 
 /// About how much memory the dictionary of a segment takes that is only read, names apart.
 pub fn read_dictionary_bytes(dictionary: &Dictionary) -> usize {
     let Dictionary { nodes, frames, labels, .. } = dictionary;
-    nodes.memory_bytes() + frames.len() * BYTES_PER_READ_FRAME + labels.len() * 512
+    nodes.memory_bytes() + frames.len() * BYTES_PER_READ_FRAME + labels.len() * BYTES_PER_LABEL_SET
 }
 
 /// About how much a batch takes while its log is not sealed, its dictionary apart.
@@ -61,16 +65,16 @@ const SEALING: u64 = 2;
 
 /// What merging takes when it holds so many rows over a dictionary.
 pub fn merge_bytes(rows: u64, dictionary: &Dictionary) -> u64 {
-    let Dictionary { nodes, frames, .. } = dictionary;
-    rows * BYTES_PER_MERGED_ROW
-        + nodes.len() as u64 * BYTES_PER_MERGED_NODE
-        + frames.len() as u64 * BYTES_PER_MERGED_FRAME
-        + dictionary_bytes(dictionary) as u64
+    let Dictionary { nodes, frames, labels, .. } = dictionary;
+    let labels = (labels.len() * BYTES_PER_LABEL_SET) as u64;
+    merge_bytes_of(rows, nodes.len() as u64, frames.len() as u64) + labels
 }
 
-/// What merging takes more for a segment of which every stack is new.
-pub fn merge_bytes_more(rows: u64, nodes: u64) -> u64 {
-    rows * BYTES_PER_MERGED_ROW + nodes * (BYTES_PER_MERGED_NODE + BYTES_PER_NODE as u64)
+/// The same, label sets apart, by numbers of nodes and frames.
+pub fn merge_bytes_of(rows: u64, nodes: u64, frames: u64) -> u64 {
+    let nodes = nodes.saturating_mul(BYTES_PER_MERGED_NODE + BYTES_PER_NODE as u64);
+    let frames = frames.saturating_mul(BYTES_PER_MERGED_FRAME + BYTES_PER_FRAME as u64);
+    rows.saturating_mul(BYTES_PER_MERGED_ROW).saturating_add(nodes).saturating_add(frames)
 }
 
 impl StoreConfig {
@@ -84,6 +88,21 @@ impl StoreConfig {
     #[must_use]
     pub fn merge_memory(&self) -> u64 {
         self.ingest_memory / 16 * 5
+    }
+
+    /// What a slice of a merged segment may take of [`Self::merge_memory`] while it is made: half of it. A
+    /// quarter is for what is read of one segment at a time, of which a sealed log is the largest (see
+    /// [`Self::log_memory`]).
+    #[must_use]
+    pub fn slice_memory(&self) -> u64 {
+        self.merge_memory() / 2
+    }
+
+    /// What the bytes of a merged segment may take, which are in memory until it is written: the rest. It cannot
+    /// be more than the segments of which it is made.
+    #[must_use]
+    pub fn merged_bytes(&self) -> u64 {
+        self.merge_memory() / 4
     }
 
     /// What the dictionaries of all streams may take together.

@@ -15,15 +15,13 @@ use stoker_dag::{
 use stoker_wire::Dictionary;
 
 use super::api::WindowRows;
-use super::level::Level;
 use super::merge::Merged;
 
+/// What came late of frames.
+pub type LateDefinitions = Vec<(FrameId, Definition)>;
+
 /// The tables of what `stacks` holds, named by its definitions, `modules`, and what came late.
-pub fn function_tables(
-    stacks: Merged,
-    modules: &ModuleMap,
-    late: Vec<(FrameId, Definition)>,
-) -> Merged {
+pub fn function_tables(stacks: Merged, modules: &ModuleMap, late: LateDefinitions) -> Merged {
     let mut definitions = DefinitionMap::default();
     let frames = &stacks.dictionary.frames;
     for (frame, definition) in stacks.definitions {
@@ -37,15 +35,13 @@ pub fn function_tables(
     let naming = Naming { definitions: &definitions, modules: &known };
     let mut tables = Tables::new(&stacks.dictionary, naming);
     let (mut windows, mut totals) = (Vec::new(), Vec::new());
-    for held in &stacks.rows.windows {
+    for held in &stacks.windows {
         let (own, total) = tables.window(held);
         windows.push(own);
         totals.push(total);
     }
     let Tables { dictionary, .. } = tables;
-    let mut rows = stacks.rows;
-    rows.windows = windows;
-    Merged { dictionary, definitions: Vec::new(), rows, totals, level: Level::Functions, ..stacks }
+    Merged { dictionary, definitions: Vec::new(), windows, totals, details: Vec::new() }
 }
 
 struct Tables<'a> {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use stoker_dag::UnixNanos;
 use tokio::sync::oneshot;
 
-use super::ahead;
+use super::ahead::{self, Piece};
 use super::api::{Names, PartVisitor, SpoolId, StoreConfig, StoreMetrics, TenantId, TimeRange};
 use super::append::roll;
 use super::details::DetailsVisitor;
@@ -116,21 +116,27 @@ impl Store {
         let shared = &self.inner.shared;
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
-        let (blobs, mut is_over) = (&*shared.blobs, false);
+        let (blobs, mut is_over, mut unread) = (&*shared.blobs, false, None);
         let segments = parts.sealed.iter().map(|segment| &**segment);
-        ahead::in_order(segments, (blobs, &shared.cache), wanted, |segment, cache| {
-            match segment.visit(blobs, cache, wanted, visit) {
-                Ok(ControlFlow::Continue(())) => tenant.losses.read_again(segment.name()),
+        ahead::in_order(segments, (blobs, &shared.cache), wanted, |piece, cache| {
+            let Piece { segment, slice } = piece;
+            match segment.visit_piece(blobs, cache, (slice, wanted), visit) {
+                Ok(ControlFlow::Continue(())) => {
+                    if piece.is_last() && unread != Some(segment.id()) {
+                        tenant.losses.read_again(segment.name());
+                    }
+                }
                 Ok(ControlFlow::Break(())) => {
                     is_over = true;
                     return ControlFlow::Break(());
                 }
-                Err(error) => {
+                Err(error) if unread.replace(segment.id()) != Some(segment.id()) => {
                     shared.counters.read_failures.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "rows of a segment are missing from an answer");
                     let loss = Loss::of(error.to_string(), Some(&segment.footer));
                     tenant.losses.add(segment.name(), loss);
                 }
+                Err(error) => tracing::error!(%error, "more of them are missing from an answer"),
             }
             ControlFlow::Continue(())
         });
@@ -160,7 +166,7 @@ impl Store {
         let Some(tenant) = shared.find(tenant) else { return Ok(()) };
         let parts = tenant.parts();
         for segment in &parts.sealed {
-            match segment.visit_details(&*shared.blobs, &shared.cache, wanted, visit) {
+            match segment.visit_details(&*shared.blobs, &shared.cache, (None, wanted), visit) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => return Ok(()),
                 Err(error) => {

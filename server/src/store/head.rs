@@ -11,7 +11,9 @@ use rustc_hash::FxHashMap;
 use stoker_dag::{DefinitionMap, ProfileType, SampleRow, UnixNanos};
 use stoker_wire::{BatchBody, Decoder, Dictionary, Encoded, Encoder, HostFacts, WireError, limits};
 
-use super::api::{BatchSource, PartView, SpoolId, TimeRange, WindowFacts, WindowRows};
+use super::api::{
+    BatchSource, DictionaryId, PartView, SpoolId, TimeRange, WindowFacts, WindowRows,
+};
 use super::details::{self, DetailsView, WindowDetails};
 use super::footprint::{BYTES_PER_STRING, batch_bytes, dictionary_bytes};
 use super::line::StreamRebase;
@@ -225,7 +227,7 @@ impl Head {
         let wanted = all.filter(|run| profile_type.is_none_or(|t| run[0].profile_type == *t));
         let parts: Vec<&[WindowRows]> =
             wanted.map(|run| windows_in(run, range)).filter(|part| !part.is_empty()).collect();
-        let dictionary_id = self.log;
+        let dictionary_id = DictionaryId::of(self.log);
         self.with_dictionary(|dictionary| {
             let first = parts.first().copied().unwrap_or_default();
             if !(first.is_empty() && facts.is_empty()) {
@@ -251,7 +253,7 @@ impl Head {
         if rows.details.is_empty() {
             return std::ops::ControlFlow::Continue(());
         }
-        let dictionary_id = self.log;
+        let dictionary_id = DictionaryId::of(self.log);
         let all = rows.details.chunk_by(|a, b| a.profile_type == b.profile_type);
         let all = all.filter(|run| profile_type.is_none_or(|t| run[0].profile_type == *t));
         self.with_dictionary(|dictionary| {

@@ -13,8 +13,8 @@ use super::blobs::{Blobs, LocalBlobs};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::log::{header, replay};
-use super::merge::Merge;
-use super::messages::{BlockEntry, Footer};
+use super::merge::{Merge, Services, Survey};
+use super::messages::{BlockEntry, Footer, Slice};
 use super::records::write_record;
 use super::segment::{
     BlockKind, SEGMENT_VERSION, Segment, TRAILER_BYTES, header as segment_header, seal,
@@ -24,7 +24,8 @@ use super::segment::{
 const MAX_CLAIM_BYTES: u64 = 1 << 20;
 
 /// Blocks that are messages, compressed as a whole.
-const MESSAGES: [u32; 4] = [
+const MESSAGES: [u32; 5] = [
+    BlockKind::Series.code(),
     BlockKind::Names.code(),
     BlockKind::WireStacks.code(),
     BlockKind::WireRows.code(),
@@ -39,12 +40,28 @@ pub fn log_of(records: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// A segment with these blocks, named by their kinds, under a footer that says of them what is so.
+/// A block without what holds a segment together.
+#[derive(Debug, Clone, Copy)]
+pub struct LooseBlock<'a> {
+    /// What it holds, see [`BlockKind`].
+    pub kind: u32,
+    /// Which slice it is of.
+    pub slice: u8,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Its content, decompressed where it is a message.
+    pub content: &'a [u8],
+}
+
+/// A segment with these blocks, under a footer that says of them what is so.
 #[must_use]
-pub fn segment_of(mut footer: Footer, blocks: &[(u32, u64, &[u8])]) -> Vec<u8> {
+pub fn segment_of(mut footer: Footer, blocks: &[LooseBlock<'_>]) -> Vec<u8> {
+    let every = Slice { first_service: String::new(), last_service: "\u{10ffff}".to_owned() };
     let mut bytes = segment_header(SEGMENT_VERSION).to_vec();
     footer.blocks.clear();
-    for (kind, rows, content) in blocks {
+    let last = blocks.iter().map(|block| block.slice).max().unwrap_or(0);
+    footer.slices = vec![every; usize::from(last) + 1];
+    for LooseBlock { kind, slice, rows, content } in blocks {
         let is_message = MESSAGES.contains(kind);
         let packed = if is_message { zstd::bulk::compress(content, 1).ok() } else { None };
         let stored = packed.as_deref().unwrap_or(content);
@@ -55,6 +72,7 @@ pub fn segment_of(mut footer: Footer, blocks: &[(u32, u64, &[u8])]) -> Vec<u8> {
             raw_length: if is_message { content.len() as u64 } else { MAX_CLAIM_BYTES },
             crc32c: crc32c::crc32c(stored),
             rows: *rows,
+            slice: u32::from(*slice),
             last_window: u64::MAX,
             ..BlockEntry::default()
         });
@@ -64,11 +82,11 @@ pub fn segment_of(mut footer: Footer, blocks: &[(u32, u64, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Bytes of a block in a loosened segment before its content: kind, rows, length.
-const LOOSE_HEAD: usize = 1 + 4 + 4;
+/// Bytes of a block in a loosened segment before its content: kind, slice, rows, length.
+const LOOSE_HEAD: usize = 1 + 1 + 4 + 4;
 
-/// A segment of any version without what holds it together: its level, then of each block the kind (a
-/// byte), its rows and its length (four bytes each, little-endian) and the content, decompressed where
+/// A segment of any version without what holds it together: its level, then of each block the kind and the
+/// slice (a byte each), its rows and its length (four bytes each, little-endian) and the content, decompressed where
 /// it is a message. Nothing where it is no segment.
 #[must_use]
 pub fn loosened(segment: &[u8]) -> Option<Vec<u8>> {
@@ -85,6 +103,7 @@ pub fn loosened(segment: &[u8]) -> Option<Vec<u8>> {
             false => stored.to_vec(),
         };
         loose.push(u8::try_from(entry.kind).ok()?);
+        loose.push(u8::try_from(entry.slice).ok()?);
         loose.extend(u32::try_from(entry.rows).ok()?.to_le_bytes());
         loose.extend(u32::try_from(content.len()).ok()?.to_le_bytes());
         loose.extend(content);
@@ -100,13 +119,15 @@ pub fn tightened(loose: &[u8], mut footer: Footer) -> Vec<u8> {
     while let Some((head, more)) = rest.split_at_checked(LOOSE_HEAD) {
         let word =
             |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        let (content, next) = more.split_at((word(5) as usize).min(more.len()));
-        blocks.push((u32::from(head[0]), u64::from(word(1)), content));
+        let (content, next) = more.split_at((word(6) as usize).min(more.len()));
+        let (kind, rows) = (u32::from(head[0]), u64::from(word(2)));
+        blocks.push(LooseBlock { kind, slice: head[1], rows, content });
         rest = next;
     }
     let rows_of = |kinds: &[BlockKind]| {
-        let counted = blocks.iter().filter(|block| kinds.iter().any(|kind| kind.code() == block.0));
-        counted.map(|block| block.1).sum()
+        let counted =
+            blocks.iter().filter(|block| kinds.iter().any(|kind| kind.code() == block.kind));
+        counted.map(|block| block.rows).sum()
     };
     footer.level = u32::from(*level);
     footer.rows = rows_of(&[BlockKind::Rows, BlockKind::WireRows]);
@@ -138,10 +159,12 @@ pub fn read_segment(
     let segment = Segment::open(blobs, tenant, id)?;
     let names = segment.names(blobs);
     let verified = segment.verify(blobs);
-    let mut merge = Merge::default();
-    let added = merge.add(blobs, &segment);
+    let (all, mut survey, mut merge) = (Services::default(), Survey::default(), Merge::default());
+    let (surveyed, added) = (survey.add(blobs, &segment), merge.add(blobs, &segment, &all));
+    let _ = survey.ranges(0);
     let merged = merge.finish(&Names::default());
-    names.and(verified).and(added)?;
-    let windows = merged.map(|merged| merged.rows.windows).unwrap_or_default();
+    names.and(verified).and(surveyed)?;
+    added?;
+    let windows = merged.map(|merged| merged.windows).unwrap_or_default();
     Ok(windows.iter().map(|held| held.rows.len() as u64).sum())
 }

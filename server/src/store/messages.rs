@@ -110,6 +110,20 @@ pub struct Footer {
     /// Samples that are told one by one.
     #[prost(uint64, tag = "15")]
     pub detailed_samples: u64,
+    /// Its slices; before version 6 none is named and there is one.
+    #[prost(message, repeated, tag = "16")]
+    pub slices: Vec<Slice>,
+}
+
+/// A part of a segment that has a dictionary of its own: series of some services, in order of name.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Slice {
+    /// The first service of its series; empty where one has none.
+    #[prost(string, tag = "1")]
+    pub first_service: String,
+    /// The last one.
+    #[prost(string, tag = "2")]
+    pub last_service: String,
 }
 
 /// A label and the values that series have for it.
@@ -162,6 +176,9 @@ pub struct BlockEntry {
     /// The last one.
     #[prost(uint32, tag = "11")]
     pub last_series: u32,
+    /// The slice whose dictionary it is over, or a part of; 0 where it is no slice's.
+    #[prost(uint32, tag = "12")]
+    pub slice: u32,
 }
 
 /// How far a spool's batches are stored.

@@ -65,8 +65,8 @@ mod writer;
 
 pub use alone::{AloneContent, AloneRows, AloneSegments};
 pub use api::{
-    Appended, BatchSource, Names, PartView, PartVisitor, SpoolId, StoreConfig, StoreMetrics,
-    TenantId, TimeRange, WindowFacts, WindowRows,
+    Appended, BatchSource, DictionaryId, Names, PartView, PartVisitor, SpoolId, StoreConfig,
+    StoreMetrics, TenantId, TimeRange, WindowFacts, WindowRows,
 };
 pub use append::InLine;
 pub use blobs::{Blobs, LocalBlobs};

@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use super::catalogue::{Added, Change, Entry};
 use super::error::StoreError;
 use super::messages::Footer;
-use super::segment::{Segment, SegmentContent, write_segment};
+use super::segment::{Segment, WrittenSegment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
-/// Writes a segment, reads it back and tells the index. `uncertain` is called where it failed and
+/// Puts a segment into its place, reads it back and tells the index. `uncertain` is called where it failed and
 /// the file may be there all the same.
 ///
 /// # Errors
@@ -17,15 +17,15 @@ use super::tenant::Tenant;
 pub fn publish(
     shared: &Shared,
     tenant: &Tenant,
-    content: SegmentContent<'_>,
-    builds: Vec<String>,
+    written: WrittenSegment,
     uncertain: impl FnOnce(),
 ) -> Result<Segment, StoreError> {
-    let (bytes, footer) = write_segment(content)?;
-    let name = Segment::name_of(&tenant.id, content.id);
+    let WrittenSegment { bytes, footer, builds } = written;
+    let name = Segment::name_of(&tenant.id, footer.id);
     let length = bytes.len() as u64;
     let segment = Segment::of(&tenant.id, footer.clone(), length);
     let put = shared.blobs.put_new(&name, &bytes);
+    drop(bytes);
     // What has the name already is not ours to remove.
     let is_taken = |error: &StoreError| matches!(error, StoreError::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists);
     if let Err(error) = put.as_ref()

@@ -18,14 +18,17 @@ pub const ROLLUP_KEYS: [&str; 7] =
 /// The label that names hosts.
 pub const HOST: &str = "host";
 
+/// The groups of hosts, by name, whose ids are known.
+pub type Hosts = BTreeMap<Arc<str>, ReplicateGroup>;
+
 /// Takes labels away.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reduce {
     tenant: TenantId,
     keys: BTreeSet<Arc<str>>,
     /// Hosts of the segment at hand whose ids are known.
-    hosts: BTreeMap<Arc<str>, ReplicateGroup>,
-    /// What pairs of the segment at hand become.
+    hosts: Arc<Hosts>,
+    /// What pairs of the dictionary at hand become.
     pairs: FxHashMap<(LabelIx, LabelIx), (LabelIx, LabelIx)>,
     /// What was taken away.
     pub dropped: BTreeSet<Arc<str>>,
@@ -38,26 +41,33 @@ impl Reduce {
         Self {
             tenant: tenant.clone(),
             keys: keys.collect(),
-            hosts: BTreeMap::new(),
+            hosts: Arc::default(),
             pairs: FxHashMap::default(),
             dropped: BTreeSet::new(),
         }
     }
 
-    /// Another segment begins.
-    pub fn enter(&mut self) {
-        self.hosts.clear();
+    /// A segment begins, whose hosts are known.
+    pub fn enter(&mut self, hosts: &Arc<Hosts>) {
+        self.hosts = Arc::clone(hosts);
+        self.enter_dictionary();
+    }
+
+    /// Another dictionary of the segment begins.
+    pub fn enter_dictionary(&mut self) {
         self.pairs.clear();
     }
 
-    /// Facts say which ids belong to names of hosts; they come before the rows of their batches.
-    pub fn learn_hosts(&mut self, facts: &[WindowFacts]) {
+    /// Facts say which ids belong to names of hosts.
+    pub fn hosts(&self, facts: &[WindowFacts]) -> Hosts {
+        let mut hosts = Hosts::new();
         for held in facts {
             let group = ReplicateGroup::of_host(&self.tenant, &held.host_id);
             // Of two hosts of one name one stands for both, whatever the order.
-            let known = self.hosts.entry(Arc::clone(&held.host_name)).or_insert(group);
+            let known = hosts.entry(Arc::clone(&held.host_name)).or_insert(group);
             *known = group.min(*known);
         }
+        hosts
     }
 
     /// Series and attributes of a row in `to`.

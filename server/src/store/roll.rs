@@ -3,15 +3,17 @@
 //! row is lost, none counts twice, and what comes late for an hour that was summed up already is a
 //! segment of its own until it is summed up too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use stoker_wire::Dictionary;
 
 use super::compact::supersede;
 use super::error::StoreError;
-use super::functions::function_tables;
 use super::guarded::guarded;
 use super::level::Level;
 use super::losses::Loss;
-use super::merge::{Merge, Merged};
+use super::merge::{Made, Making, make};
 use super::reduce::Reduce;
 use super::segment::Segment;
 use super::shared::{Shared, count};
@@ -30,10 +32,11 @@ pub fn roll(
         return Ok(false);
     }
     segments.sort_by_key(|segment| segment.id());
-    let mut rows = 0;
+    let (mut rows, mut bytes) = (0, 0);
     let fits = segments.iter().take_while(|segment| {
         rows += segment.footer.rows;
-        rows <= shared.config.compact_rows
+        bytes += segment.held_bytes();
+        rows <= shared.config.compact_rows && bytes <= shared.config.merged_bytes()
     });
     let fits = fits.count().max(1);
     segments.truncate(fits);
@@ -43,17 +46,17 @@ pub fn roll(
     if shared.folder.free().is_some_and(|disk| disk.free < bytes) {
         return Ok(false);
     }
-    let first = |segments: &mut Vec<Arc<Segment>>| {
+    let first = |segments: &[Arc<Segment>]| {
         let summed = guarded("sum up segments", || sum_up(shared, tenant, segments, to));
         if summed.is_err() {
             tenant.retirement.leave(segments.iter().map(|segment| segment.id()));
         }
         summed.and_then(|summed| summed)
     };
-    let mut summed = first(&mut segments)?;
+    let mut summed = first(&segments)?;
     if summed.is_none() && segments.len() > 1 {
         segments.truncate(1);
-        summed = first(&mut segments)?;
+        summed = first(&segments)?;
     }
     let Some((summed, lost)) = summed else {
         tracing::error!(
@@ -85,44 +88,38 @@ pub fn roll(
 /// Id and name of segments, and what of them cannot be read.
 type Lost = Vec<(u64, String, Loss)>;
 
-/// What segments come to, as many of them as there is memory for, and those of which something cannot be read. Nothing where one
-/// dictionary cannot hold it.
+/// What segments come to, and those of which something cannot be read. Nothing where a dictionary cannot hold
+/// a part of one.
 fn sum_up(
     shared: &Shared,
     tenant: &Tenant,
-    segments: &mut Vec<Arc<Segment>>,
+    segments: &[Arc<Segment>],
     to: Level,
-) -> Result<Option<(Merged, Lost)>, StoreError> {
-    let mut merge = Merge::hourly(Reduce::new(&tenant.id, &shared.config.rollup_labels));
-    let (mut lost, mut added) = (Vec::new(), 0);
-    for segment in segments.iter() {
-        // One is summed up whatever it takes: its time is over.
-        if added > 0 && !merge.has_room_for(segment, shared.config.merge_memory()) {
-            break;
-        }
-        added += 1;
-        match merge.add(&*shared.blobs, segment) {
-            Ok(()) => {}
-            // It is no better later; what is sound of it is kept, and the rest named.
-            Err(error @ StoreError::Damaged { .. }) => {
-                let loss = Loss::of(error.to_string(), Some(&segment.footer));
-                lost.push((segment.id(), segment.name().to_owned(), loss));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    segments.truncate(added);
-    let Some(hourly) = tenant.names.read(|names| merge.finish(names)) else { return Ok(None) };
-    let summed = match to {
-        Level::Raw | Level::Hourly => hourly,
-        Level::Functions => {
-            let late = shared
-                .late_names
-                .get()
-                .map(|late| late.of_frames(&tenant.id, &mut hourly.dictionary.frames.iter()));
-            let late = late.unwrap_or_default();
-            tenant.names.read(|names| function_tables(hourly, &names.modules, late))
-        }
+) -> Result<Option<(Made, Lost)>, StoreError> {
+    let late = |dictionary: &Dictionary| {
+        let late = shared.late_names.get();
+        let late = late.map(|late| late.of_frames(&tenant.id, &mut dictionary.frames.iter()));
+        late.unwrap_or_default()
     };
-    Ok(Some((summed, lost)))
+    let making = Making {
+        blobs: &*shared.blobs,
+        names: &tenant.names,
+        level: to,
+        reduce: Some(Reduce::new(&tenant.id, &shared.config.rollup_labels)),
+        late: &late,
+        memory: shared.config.slice_memory(),
+    };
+    let mut lost: BTreeMap<usize, Loss> = BTreeMap::new();
+    let made = make(&making, segments, &mut |at, error| {
+        // It is no better later; what is sound of it is kept, and the rest named.
+        if !matches!(error, StoreError::Damaged { .. }) {
+            return Err(error);
+        }
+        let loss = || Loss::of(error.to_string(), Some(&segments[at].footer));
+        lost.entry(at).or_insert_with(loss);
+        Ok(())
+    })?;
+    let lost = lost.into_iter();
+    let lost = lost.map(|(at, loss)| (segments[at].id(), segments[at].name().to_owned(), loss));
+    Ok(made.map(|made| (made, lost.collect())))
 }

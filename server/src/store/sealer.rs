@@ -15,9 +15,9 @@ use stoker_dag::{Definition, DefinitionMap, FrameIx};
 use super::error::StoreError;
 use super::guarded::guarded;
 use super::head::Head;
-use super::names::builds;
+use super::level::Level;
 use super::publish::publish;
-use super::segment::{Effort, Rollup, Segment, SegmentContent};
+use super::segment::{Effort, Segment, SegmentAbout, SliceContent, write_segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -115,22 +115,29 @@ fn seal_log(shared: &Shared, seal: &Seal) -> Result<(), StoreError> {
 fn publish_log(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment, StoreError> {
     let rows = head.rows();
     let definitions = definitions(tenant, head);
-    let segment = head.with_dictionary(|dictionary| {
-        let content = SegmentContent {
+    let written = head.with_dictionary(|dictionary| {
+        let about = SegmentAbout {
             tenant: &tenant.id,
             id: shared.ids.next(),
             replaces_logs: &[head.log],
             supersedes: &[],
+            facts: &rows.facts,
+            watermarks: &rows.watermarks,
+            level: Level::Raw,
+            dropped: &[],
+        };
+        let content = SliceContent {
             dictionary,
             definitions: &definitions,
-            rows: &rows,
-            rollup: Rollup::default(),
-            effort: Effort::Quick,
+            windows: &rows.windows,
+            details: &rows.details,
+            totals: &[],
         };
-        // Where the file may be there all the same the next attempt has another id: the next open
-        // keeps one of two segments of one log, and until then neither may be merged.
-        publish(shared, tenant, content, builds(dictionary), || tenant.retirement.halt())
+        write_segment(about, content, Effort::Quick)
     })?;
+    // Where the file may be there all the same the next attempt has another id: the next open
+    // keeps one of two segments of one log, and until then neither may be merged.
+    let segment = publish(shared, tenant, written, || tenant.retirement.halt())?;
     count(&shared.counters.segments_sealed, 1);
     let (bytes, rows) = (segment.length, segment.footer.rows);
     tracing::info!(tenant = %tenant.id, segment = segment.name(), bytes, rows, "sealed");

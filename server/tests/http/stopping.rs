@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stoker_server::http::Backend;
 use stoker_server::query::{Limits, Parts};
-use stoker_server::store::{Names, PartView, PartVisitor, StoreError, Wanted};
+use stoker_server::store::{DictionaryId, Names, PartView, PartVisitor, StoreError, Wanted};
 
 use crate::support::Api;
 
@@ -23,7 +23,7 @@ impl Parts for Endless {
     fn visit(&self, _: Wanted<'_>, visit: &mut PartVisitor<'_>) -> Result<(), StoreError> {
         self.started.store(true, Ordering::Relaxed);
         let dictionary = stoker_wire::Dictionary::default();
-        while visit(PartView::raw(&dictionary, 0, &[], &[])).is_continue() {
+        while visit(PartView::raw(&dictionary, DictionaryId::of(0), &[], &[])).is_continue() {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.stopped.store(true, Ordering::Relaxed);

@@ -10,7 +10,8 @@ use stoker_server::query::{
     Columns, Engine, Limits, Parts, Progress, Query, Selector, TenantParts, flamegraph, fold,
 };
 use stoker_server::store::{
-    DataVersion, Names, PartVisitor, Rollups, Store, StoreError, TenantId, TimeRange, Wanted,
+    DataVersion, Names, PartVisitor, Rollups, Store, StoreConfig, StoreError, TenantId, TimeRange,
+    Wanted,
 };
 use stoker_wire::{BatchBody, Dictionary, RowGroup};
 
@@ -110,11 +111,16 @@ fn body(dictionary: &mut Dictionary, sequence: u64, window: u8, samples: &[Sampl
     }
 }
 
-/// A store of these samples in batches of so many, sealed now and then, merged or not.
+/// Enough memory to merge all of it into one dictionary.
+const MUCH: Option<u64> = Some(1 << 30);
+/// So little that services get slices of their own.
+const LITTLE: Option<u64> = Some(96 << 10);
+
+/// A store of these samples in batches of so many, sealed now and then, merged within some memory or not.
 fn stored(
     samples: &[Sample],
     (at_once, seal_every): (usize, usize),
-    is_merged: bool,
+    merged_within: Option<u64>,
 ) -> (tempfile::TempDir, Store) {
     let dir = folder();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -134,8 +140,11 @@ fn stored(
         }
         runtime.block_on(store.flush_and_close()).unwrap();
     }
+    if let Some(ingest_memory) = merged_within {
+        let store = Store::open(StoreConfig { ingest_memory, ..config(dir.path()) }).unwrap();
+        while store.maintain(UnixNanos(u64::MAX)) {}
+    }
     let store = Store::open(config(dir.path())).unwrap();
-    while is_merged && store.maintain(UnixNanos(u64::MAX)) {}
     (dir, store)
 }
 
@@ -201,9 +210,10 @@ proptest! {
         max_nodes in prop_oneof![Just(0usize), 1..12usize],
     ) {
         let stores = [
-            stored(&samples, (samples.len(), 1), false),
-            stored(&samples, (at_once, seal_every), false),
-            stored(&samples, (at_once, seal_every), true),
+            stored(&samples, (samples.len(), 1), None),
+            stored(&samples, (at_once, seal_every), None),
+            stored(&samples, (at_once, seal_every), MUCH),
+            stored(&samples, (at_once, seal_every), LITTLE),
         ];
         type Accepts = fn(&Sample) -> bool;
         let selectors: [(&str, Accepts); 4] = [
@@ -241,8 +251,9 @@ proptest! {
         until in 1..8u8,
     ) {
         let stores = [
-            stored(&samples, (samples.len(), 1), false),
-            stored(&samples, (at_once, 2), true),
+            stored(&samples, (samples.len(), 1), None),
+            stored(&samples, (at_once, 2), MUCH),
+            stored(&samples, (at_once, 2), LITTLE),
         ];
         let sides = [
             (query("cpu{zone=\"z0\"}", (0, 8)), query("cpu{zone=\"z1\"}", (0, 8))),

@@ -1,5 +1,6 @@
 //! Files of earlier versions stay readable: a log of version 1 and segments of versions 1, 2, 5 and 6 are
-//! kept beside this test, rollups of versions 3, 5 and 6, and samples one by one of versions 4 to 6. `STOKER_GOLDEN=write` makes those that are not there; a version that was
+//! kept beside this test, rollups of versions 3, 5 and 6, samples one by one of versions 4 to 6, and a segment of
+//! several slices of version 6. `STOKER_GOLDEN=write` makes those that are not there; a version that was
 //! released is never made anew.
 
 use std::path::{Path, PathBuf};
@@ -10,11 +11,12 @@ use stoker_dag::UnixNanos;
 use stoker_server::store::inspect::{loosened, read_segment, tightened};
 use stoker_server::store::messages::Footer;
 use stoker_server::store::{
-    LOG_VERSION, RealDisk, SEGMENT_VERSION, Store, StoreConfig, TimeRange, Wanted,
+    LOG_VERSION, RealDisk, SEGMENT_VERSION, Store, StoreConfig, TimeRange, Wanted, check,
 };
 
 use crate::files::{config, files, folder, open};
 use crate::model::{Agent, Content, some_rows};
+use crate::slices::{LITTLE, SERVICES, merged, several, within};
 
 /// The versions of rollups.
 const ROLLUP_VERSIONS: [u32; 3] = [3, 5, 6];
@@ -188,6 +190,32 @@ async fn rollups_of_every_version_are_read() {
     }
 }
 
+/// The versions of segments of several slices.
+const SLICED: [(&str, u32); 1] = [("sliced-segments", 6)];
+
+#[tokio::test]
+async fn segments_of_several_slices_are_read() {
+    let made = folder();
+    let model = several(made.path(), SERVICES).await;
+    if std::env::var("STOKER_GOLDEN").is_ok_and(|what| what == "write") {
+        merged(within(made.path(), LITTLE)).await;
+        let to = golden("sliced-segments", SEGMENT_VERSION);
+        if !to.exists() {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&files(made.path(), "segments")[0], to).unwrap();
+        }
+    }
+    for (name, version) in SLICED {
+        let dir = folder();
+        drop(open(dir.path()));
+        let bytes = std::fs::read(golden(name, version)).unwrap();
+        let to = dir.path().join("segments/default").join(file_name("segments", &bytes));
+        std::fs::write(to, &bytes).unwrap();
+        assert_eq!(Content::of(&open(dir.path())), model, "{version}");
+        assert!(check(dir.path()).unwrap().slices > 2, "{version}");
+    }
+}
+
 /// Fuzz targets begin with every kind of segment that there is.
 #[test]
 fn fuzz_seeds_are_the_golden_segments() {
@@ -196,7 +224,7 @@ fn fuzz_seeds_are_the_golden_segments() {
     let detailed = DETAILED.into_iter().filter(|(kind, _)| *kind == "segments");
     let rollups = ROLLUP_VERSIONS.into_iter().flat_map(|v| ROLLUPS.map(|(name, _)| (name, v)));
     let detailed = detailed.map(|(_, version)| ("detailed-segments", version));
-    for (kind, version) in raw.chain(detailed).chain(rollups) {
+    for (kind, version) in raw.chain(detailed).chain(rollups).chain(SLICED) {
         let segment = std::fs::read(golden(kind, version)).unwrap();
         let loose = loosened(&segment).unwrap();
         let seed = seeds.join(format!("{kind}-v{version}"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message as _;
-use stoker_server::store::inspect::{log_of, read_log, read_segment, segment_of};
+use stoker_server::store::inspect::{LooseBlock, log_of, read_log, read_segment, segment_of};
 use stoker_server::store::messages::Footer;
 use stoker_server::store::{RealDisk, Store, TenantId};
 
@@ -14,7 +14,7 @@ use crate::model::{Agent, filled, some_rows};
 
 const CHANGES: u64 = 1500;
 /// Kinds of blocks that are messages, compressed as a whole; see `docs/formats.md`.
-const MESSAGES: [u32; 2] = [1, 4];
+const MESSAGES: [u32; 3] = [1, 4, 11];
 
 /// Some bytes other than they were, more or fewer of them.
 fn change(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
@@ -102,8 +102,10 @@ async fn blocks_that_make_no_sense_are_no_panic() {
         .collect();
     let (tenant, id) = (TenantId::default_tenant(), footer.id);
     let read = |blocks: &[(u32, u64, Vec<u8>)]| {
-        let blocks: Vec<(u32, u64, &[u8])> =
-            blocks.iter().map(|(kind, rows, content)| (*kind, *rows, &content[..])).collect();
+        let blocks: Vec<LooseBlock<'_>> = blocks
+            .iter()
+            .map(|(kind, rows, content)| LooseBlock { kind: *kind, slice: 0, rows: *rows, content })
+            .collect();
         std::fs::write(&file, segment_of(footer.clone(), &blocks)).unwrap();
         read_segment(Arc::new(RealDisk), Path::new(dir.path()), &tenant, id)
     };

@@ -51,6 +51,8 @@ impl Life {
             retain_raw,
             retain_hourly: beyond([0, 1, 2][random.usize(..3)]),
             retain_functions: beyond([0, 3][random.usize(..2)]),
+            // With little memory what is merged is cut into slices.
+            ingest_memory: [1 << 30, 1 << 30, 320 << 10][random.usize(..3)],
             retry_after: Duration::from_micros(200),
             busy_after: Duration::from_millis(30),
             ..config(dir)

@@ -59,10 +59,11 @@ pub(crate) fn step(wanted: u64) -> Result<Step> {
     let held = report.held;
     let of_rows = |bytes: u64| per(bytes, report.rows);
     println!(
-        "{rows} rows, {} segments: {:.2} B/row in all: rows {:.2}, stacks {:.2}, names {:.2}, facts {:.2}; \
-         {} nodes, each in {:.2} segments, {:.3} B/node; made and stored in {:.0} s, of that ingest {:.2} M \
+        "{rows} rows, {} segments, {} slices: {:.2} B/row in all: rows {:.2}, stacks {:.2}, names {:.2}, facts {:.2}; \
+         {} nodes, each in {:.2} slices, {:.3} B/node; made and stored in {:.0} s, of that ingest {:.2} M \
          rows/s; merged in {:.1} s",
         report.segments,
+        report.slices,
         step.bytes_per_row,
         of_rows(held.rows),
         of_rows(held.stacks),

@@ -11,7 +11,8 @@ use super::super::error::StoreError;
 use super::super::level::Level;
 use super::super::messages::{BlockEntry, Footer, LogRecord};
 use super::{
-    BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, Segment, TRAILER_BYTES,
+    BlockKind, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, SEGMENT_VERSION, Segment, SliceIx,
+    TRAILER_BYTES,
 };
 
 impl Segment {
@@ -89,12 +90,15 @@ impl Segment {
         decoder.decode(batch).map_err(|e| StoreError::damaged(blobs.path(&self.name), e))
     }
 
+    /// The only block of a kind that a slice has.
     pub(super) fn only(
         &self,
         blobs: &dyn Blobs,
         kind: BlockKind,
+        slice: SliceIx,
     ) -> Result<&BlockEntry, StoreError> {
-        let entry = self.footer.blocks.iter().find(|entry| entry.kind == kind.code());
+        let is_it = |entry: &&BlockEntry| entry.kind == kind.code() && entry.slice == slice.0;
+        let entry = self.footer.blocks.iter().find(is_it);
         let missing = || StoreError::damaged(blobs.path(&self.name), format!("no {kind:?} block"));
         entry.ok_or_else(missing)
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use stoker_dag::NodeTable;
+use stoker_dag::{LabelTable, NodeTable};
 use stoker_wire::{Decoder, Dictionary, proto};
 
 use super::super::api::WindowRows;
 use super::super::blobs::Blobs;
-use super::super::cache::{Cache, Cached};
+use super::super::cache::{Cache, Cached, Key, Place};
 use super::super::error::StoreError;
-use super::super::footprint::read_dictionary_bytes;
+use super::super::footprint::{BYTES_PER_LABEL_SET, read_dictionary_bytes};
 use super::super::messages::BlockEntry;
 use super::columns::columns;
 use super::read::{Segment, SegmentDictionary};
@@ -17,32 +17,58 @@ use super::read_stacks::read_stacks;
 use super::read_v1;
 use super::rows::{RowBounds, by_window, read_timed};
 use super::stack_columns::read_columns;
-use super::{BlockKind, MAX_BLOCK_BYTES};
-
-/// Blocks have their own places in the cache; the dictionary, of two blocks, has the last.
-pub(super) const DICTIONARY: usize = usize::MAX;
+use super::{BlockKind, MAX_BLOCK_BYTES, SliceIx};
 
 impl Segment {
+    /// The label sets of a slice; nothing before version 6, where they are in the dictionary alone.
+    pub(super) fn labels(
+        &self,
+        blobs: &dyn Blobs,
+        cache: &Cache,
+        slice: SliceIx,
+    ) -> Result<Option<Arc<LabelTable>>, StoreError> {
+        let Ok(entry) = self.only(blobs, BlockKind::Series, slice) else { return Ok(None) };
+        let key = Key { segment: self.id(), place: Place::Labels(slice) };
+        if let Some(Cached::Labels(held)) = cache.get(key) {
+            return Ok(Some(held));
+        }
+        let mut decoder = Decoder::default();
+        let batch: proto::Batch = self.message(blobs, entry)?;
+        self.decode(blobs, &mut decoder, &batch)?;
+        let labels = decoder.into_dictionary().labels;
+        let bytes = labels.len() * BYTES_PER_LABEL_SET;
+        let labels = Arc::new(labels);
+        cache.put(key, Cached::Labels(Arc::clone(&labels)), bytes);
+        Ok(Some(labels))
+    }
+
+    /// The dictionary of a slice, with its label sets where they are known.
     pub(super) fn dictionary(
         &self,
         blobs: &dyn Blobs,
         cache: &Cache,
+        slice: SliceIx,
+        labels: Option<&LabelTable>,
     ) -> Result<Arc<SegmentDictionary>, StoreError> {
-        let key = (self.id(), DICTIONARY);
+        let key = Key { segment: self.id(), place: Place::Dictionary(slice) };
         if let Some(Cached::Dictionary(held)) = cache.get(key) {
             return Ok(held);
         }
         let mut decoder = Decoder::with_late_ids();
-        let names: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
+        let names = self.only(blobs, BlockKind::Names, slice)?;
+        let names: proto::Batch = self.message(blobs, names)?;
         self.decode(blobs, &mut decoder, &names)?;
-        let held = if let Ok(entry) = self.only(blobs, BlockKind::WireStacks) {
+        let held = if let Ok(entry) = self.only(blobs, BlockKind::WireStacks, slice) {
             let stacks: proto::Batch = self.message(blobs, entry)?;
             self.decode(blobs, &mut decoder, &stacks)?;
             SegmentDictionary::Wire(decoder)
         } else {
             let mut dictionary = decoder.into_dictionary();
             let frames = dictionary.frames.len();
-            dictionary.nodes = self.read_nodes(blobs, frames)?;
+            dictionary.nodes = self.read_nodes(blobs, slice, frames)?;
+            if let Some(labels) = labels {
+                dictionary.labels = labels.clone();
+            }
             SegmentDictionary::Columns(dictionary)
         };
         let held = Arc::new(held);
@@ -51,10 +77,15 @@ impl Segment {
         Ok(held)
     }
 
-    fn read_nodes(&self, blobs: &dyn Blobs, frames: usize) -> Result<NodeTable, StoreError> {
-        let (entry, is_columns) = match self.only(blobs, BlockKind::StackColumns) {
+    fn read_nodes(
+        &self,
+        blobs: &dyn Blobs,
+        slice: SliceIx,
+        frames: usize,
+    ) -> Result<NodeTable, StoreError> {
+        let (entry, is_columns) = match self.only(blobs, BlockKind::StackColumns, slice) {
             Ok(entry) => (entry, true),
-            Err(_) => (self.only(blobs, BlockKind::Stacks)?, false),
+            Err(_) => (self.only(blobs, BlockKind::Stacks, slice)?, false),
         };
         let block = self.stored(blobs, entry)?;
         let nodes = match is_columns {
@@ -73,7 +104,7 @@ impl Segment {
         (at, entry): (usize, &BlockEntry),
         dictionary: &SegmentDictionary,
     ) -> Result<Arc<Vec<WindowRows>>, StoreError> {
-        let key = (self.id(), at);
+        let key = Key { segment: self.id(), place: Place::Block(at) };
         if let Some(Cached::Rows(held)) = cache.get(key) {
             return Ok(held);
         }

@@ -11,13 +11,13 @@ use stoker_dag::{LabelIx, NodeIx, ProfileType, UnixNanos, WINDOW_NS};
 use stoker_wire::{CpuId, Dictionary, ThreadId, WINDOW_US};
 
 use super::super::blobs::Blobs;
-use super::super::cache::{Cache, Cached};
+use super::super::cache::{Cache, Cached, Key, Place};
 use super::super::details::{DetailedRow, DetailsView, WindowDetails, within};
 use super::super::error::StoreError;
 use super::super::messages::BlockEntry;
 use super::columns::{ColumnWriter, Reader, columns, put, unzigzag, zigzag};
 use super::rows::{LAST_WINDOW, RowBounds};
-use super::{BlockKind, MAX_BLOCK_BYTES, Segment, SegmentDictionary, Wanted};
+use super::{BlockKind, MAX_BLOCK_BYTES, Segment, SegmentDictionary, SliceIx, Wanted};
 
 /// Columns of a block: head; series, attributes, nodes and values of distinct rows; threads; runs; times;
 /// places of threads, places of rows.
@@ -222,7 +222,7 @@ fn by_window(mut samples: Vec<TimedDetail>, profile_type: &ProfileType) -> Vec<W
 }
 
 impl Segment {
-    /// Calls `visit` with the samples that are wanted, if there are any. Other blocks are not read.
+    /// Calls `visit` with the samples of one slice, or of all, that are wanted, if there are any. Other blocks are not read.
     ///
     /// # Errors
     /// When a block cannot be read: the first such failure, after all that can be read was visited.
@@ -230,34 +230,32 @@ impl Segment {
         &self,
         blobs: &dyn Blobs,
         cache: &Cache,
-        wanted: Wanted<'_>,
+        (only, wanted): (Option<SliceIx>, Wanted<'_>),
         visit: &mut dyn FnMut(DetailsView<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        let blocks = self.blocks_of(&[BlockKind::Details], wanted.profile_type);
-        let within_range = |entry: &BlockEntry| {
-            wanted.range.overlaps(UnixNanos(entry.first_window), UnixNanos(entry.last_window))
-        };
-        let blocks: Vec<_> = blocks.into_iter().filter(|(_, entry)| within_range(entry)).collect();
-        if blocks.is_empty() {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let held = self.dictionary(blobs, cache)?;
-        let (dictionary, dictionary_id) = (held.get(), self.id());
-        let mut series = super::series::Series::new(dictionary, wanted);
         let mut failure = None;
-        for (at, entry) in blocks {
-            if !series.may_be_in(entry) {
-                continue;
-            }
-            match self.details(blobs, cache, (at, entry), &held) {
-                Ok(windows) => {
-                    let windows = within(&windows, wanted.range);
-                    let view = DetailsView { dictionary, dictionary_id, windows };
-                    if !windows.is_empty() && visit(view).is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+        for slice in self.slices().filter(|slice| only.is_none_or(|only| only == *slice)) {
+            let kinds = [BlockKind::Details];
+            let (blocks, held) = match self.wanted_blocks(blobs, cache, (slice, wanted), &kinds) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => {
+                    failure = failure.or(Some(error));
+                    continue;
                 }
-                Err(error) => failure = failure.or(Some(error)),
+            };
+            let (dictionary, dictionary_id) = (held.dictionary.get(), held.id(self));
+            for (at, entry) in blocks {
+                match self.details(blobs, cache, (at, entry), &held.dictionary) {
+                    Ok(windows) => {
+                        let windows = within(&windows, wanted.range);
+                        let view = DetailsView { dictionary, dictionary_id, windows };
+                        if !windows.is_empty() && visit(view).is_break() {
+                            return Ok(ControlFlow::Break(()));
+                        }
+                    }
+                    Err(error) => failure = failure.or(Some(error)),
+                }
             }
         }
         failure.map_or(Ok(ControlFlow::Continue(())), Err)
@@ -270,7 +268,7 @@ impl Segment {
         (at, entry): (usize, &BlockEntry),
         dictionary: &SegmentDictionary,
     ) -> Result<Arc<Vec<WindowDetails>>, StoreError> {
-        let key = (self.id(), at);
+        let key = Key { segment: self.id(), place: Place::Block(at) };
         if let Some(Cached::Details(held)) = cache.get(key) {
             return Ok(held);
         }

@@ -9,13 +9,12 @@ use stoker_wire::LostSamples;
 
 use super::super::api::WindowFacts;
 use super::super::blobs::Blobs;
-use super::super::cache::{Cache, Cached};
+use super::super::cache::{Cache, Cached, Key, Place};
 use super::super::error::StoreError;
 use super::super::level::HOUR_NS;
 use super::super::messages::{BlockEntry, FactsBlock};
 use super::facts::{NUMBERS, Said, Way, by_way, numbers, read_facts};
 use super::read::{Segment, Wanted};
-use super::sums::PLACES;
 use super::{BlockKind, MAX_BLOCK_BYTES};
 
 impl Segment {
@@ -43,7 +42,8 @@ impl Segment {
         let entry = &self.footer.blocks[at];
         let (first, last) = windows(entry);
         let sums = wanted.sums && wanted.range.holds(first) && wanted.range.holds(last);
-        let key = (self.id(), if sums { PLACES + at } else { at });
+        let place = if sums { Place::Sums(at) } else { Place::Block(at) };
+        let key = Key { segment: self.id(), place };
         if let Some(Cached::Facts(held)) = cache.get(key) {
             return Ok(held);
         }

@@ -1,8 +1,9 @@
 //! Segments: immutable files that hold rows, facts and everything that is needed to read them.
 //!
-//! A segment is a header, blocks, a footer and a trailer. Names (strings, builds, frames, label
-//! sets, definitions) are a batch of the wire made by one fresh encoder, so that a segment has no
-//! format of its own for what the wire can already say. Rows are columns (`rows`), stacks are coded by what
+//! A segment is a header, blocks, a footer and a trailer. Its rows are cut by the service of their series into
+//! **slices**, each with a dictionary of its own: a sealed log has one, a merged segment as many as it takes
+//! to merge within a bound on memory. Names (strings, builds, frames) and label sets are batches of the wire
+//! made by fresh encoders, so that a segment has no format of its own for what the wire can already say. Rows are columns (`rows`), stacks are coded by what
 //! is expected of them (`stacks`). Each block is compressed and has its checksum in the footer, and
 //! is read only when it is asked for. Version 1, whose stacks and rows were the wire's, is still read, as are
 //! the later ones whose stacks were columns. The footers of rollups say their level, function tables have
@@ -29,12 +30,14 @@ mod stack_model;
 mod stack_order;
 mod stacks;
 mod sums;
+mod visit;
 mod write;
+mod write_blocks;
 
 pub use effort::Effort;
 pub use read::{Segment, SegmentDictionary, Wanted};
 pub use sums::{SumRun, Sums};
-pub use write::{Rollup, SegmentContent, seal, write_segment};
+pub use write::{SegmentAbout, SegmentWriter, SliceContent, WrittenSegment, seal, write_segment};
 
 /// The first and the last bytes of every segment.
 const MAGIC: &[u8; 8] = b"STKRSEG\n";
@@ -53,10 +56,26 @@ const BLOCK_WINDOWS: u64 = 360;
 /// No block is larger than this when decompressed.
 const MAX_BLOCK_BYTES: u64 = 2 << 30;
 
+/// The label by whose value series are put together and segments are cut into slices: the one that most
+/// queries select by.
+pub const FIRST_LABEL: &str = "service_name";
+
+/// A slice of a segment, by its place in the footer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SliceIx(pub u32);
+
+impl SliceIx {
+    /// Whether it is the first of its segment.
+    #[must_use]
+    pub const fn is_first(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// What a block holds. The numbers are in files and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockKind {
-    /// Strings, builds, frames; up to version 4 definitions; from version 2 on label sets.
+    /// Strings, builds, frames; up to version 4 definitions; in versions 2 to 5 label sets.
     Names = 1,
     /// Version 1: nodes and label sets.
     WireStacks = 2,
@@ -76,6 +95,8 @@ pub enum BlockKind {
     Stacks = 9,
     /// From version 5 on: what frames mean.
     Definitions = 10,
+    /// From version 6 on: label sets.
+    Series = 11,
     /// From version 6 on: facts of hosts, as columns.
     FactColumns = 12,
 }

@@ -8,13 +8,11 @@ use stoker_wire::Dictionary;
 
 use super::super::api::WindowRows;
 use super::super::details::{DetailedRow, WindowDetails};
+use super::FIRST_LABEL;
 use super::details::TimedDetail;
 use super::effort::Effort;
 use super::rows::TimedRow;
 use super::stack_order::StackOrder;
-
-/// The label by whose value series are put together: the one that most queries select by.
-const FIRST_LABEL: &str = "service_name";
 
 /// From a dictionary to that of a segment.
 #[derive(Debug)]
@@ -25,6 +23,8 @@ pub struct Order {
     /// Label sets that are series of rows, in the order in which they are written.
     pub series: Vec<LabelIx>,
     attributes: Vec<LabelIx>,
+    /// Whether rows have a series without labels, which is always there and written nowhere.
+    has_bare: bool,
 }
 
 impl Order {
@@ -61,7 +61,16 @@ impl Order {
         for (new, old) in (1u32..).zip(series.iter().chain(&attributes)) {
             labels[old.at()] = LabelIx(new);
         }
-        Self { stacks, labels, series, attributes }
+        Self { stacks, labels, series, attributes, has_bare: is_series[0] }
+    }
+
+    /// The first and the last service of series; empty where one has none, or there is no series.
+    pub fn services<'a>(&self, dictionary: &'a Dictionary) -> (&'a str, &'a str) {
+        let service = |series: Option<&LabelIx>| {
+            series.map_or("", |ix| dictionary.labels.get(*ix).get(FIRST_LABEL))
+        };
+        let first = self.series.first().filter(|_| !self.has_bare);
+        (service(first), service(self.series.last()))
     }
 
     /// The row over the segment's dictionary.
@@ -81,7 +90,7 @@ impl Order {
         TimedDetail { window, sample: DetailedRow { series, attributes, node, ..*sample } }
     }
 
-    /// The segment's dictionary without its nodes, which are written by themselves.
+    /// The slice's dictionary without nodes and label sets, which are written by themselves.
     pub fn names(&self, dictionary: &Dictionary) -> Dictionary {
         let mut names = Dictionary { modules: dictionary.modules.clone(), ..Dictionary::default() };
         let frames = &dictionary.frames;
@@ -89,9 +98,15 @@ impl Order {
         for &frame in self.stacks.frame_order() {
             names.frames.append_with_id(frames.id(frame), frames.frame(frame).clone());
         }
-        for &set in self.series.iter().chain(&self.attributes) {
-            names.labels.intern(dictionary.labels.get(set));
-        }
         names
+    }
+
+    /// Its label sets.
+    pub fn labels(&self, dictionary: &Dictionary) -> Dictionary {
+        let mut labels = Dictionary::default();
+        for &set in self.series.iter().chain(&self.attributes) {
+            labels.labels.intern(dictionary.labels.get(set));
+        }
+        labels
     }
 }

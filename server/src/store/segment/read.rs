@@ -1,24 +1,30 @@
 //! Reads segments. Nothing in the file is believed before its checksum was right, and nothing it
 //! says can make the reader panic.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use stoker_dag::{Definition, FrameIx, LabelSet, ProfileType, UnixNanos};
+use stoker_dag::{Definition, FrameIx, FrameTable, LabelSet, ProfileType};
 use stoker_wire::{Decoder, Dictionary, proto};
 
-use super::super::api::{PartView, TenantId, TimeRange, WindowRows};
+use super::super::api::{PartView, TenantId, TimeRange, WindowFacts};
 use super::super::blobs::Blobs;
 use super::super::cache::Cache;
 use super::super::details::count;
 use super::super::error::StoreError;
-use super::super::head::{facts_in, windows_in};
+use super::super::footprint::BYTES_PER_FACTS;
 use super::super::level::Level;
-use super::super::messages::{BlockEntry, Footer};
+use super::super::messages::{BlockEntry, Footer, Slice};
 use super::super::names::{NamesGrowth, builds};
-use super::BlockKind;
 use super::definitions::read_definitions;
-use super::series::Series;
+use super::{BlockKind, FIRST_LABEL, SliceIx};
+
+/// How many times as much memory as bytes of the block facts take.
+const DECODED_FACTS: u64 = 3;
+/// Blocks of rows.
+pub(super) const ROWS: [BlockKind; 3] =
+    [BlockKind::Rows, BlockKind::WireRows, BlockKind::FunctionTotals];
 
 /// A segment that can be read.
 #[derive(Debug, Clone)]
@@ -49,7 +55,7 @@ impl Wanted<'_> {
         Wanted { range: TimeRange::ALL, profile_type: None, series: None, sums: false };
 }
 
-/// A segment's dictionary.
+/// A slice's dictionary.
 #[derive(Debug)]
 pub enum SegmentDictionary {
     /// Version 1: rows go through the decoder.
@@ -94,43 +100,99 @@ impl Segment {
         Level::from_code(self.footer.level).unwrap_or_default()
     }
 
-    /// How many nodes its stacks have; of version 1, where that is not said, none.
+    /// How many nodes the stacks of all slices have; of version 1, where that is not said, none.
     pub fn nodes(&self) -> u64 {
-        let kinds = [BlockKind::StackColumns, BlockKind::Stacks].map(BlockKind::code);
-        let stacks = self.footer.blocks.iter().filter(|entry| kinds.contains(&entry.kind));
-        stacks.map(|entry| entry.rows).sum()
+        self.slices().map(|slice| self.nodes_of(slice)).sum()
+    }
+
+    /// What its bytes take in memory, and what hosts said in it, decoded.
+    pub fn held_bytes(&self) -> u64 {
+        let of = |kind: BlockKind| {
+            self.footer.blocks.iter().filter(move |entry| entry.kind == kind.code())
+        };
+        let messages =
+            of(BlockKind::Facts).map(|entry| entry.raw_length.saturating_mul(DECODED_FACTS));
+        let columns = of(BlockKind::FactColumns)
+            .map(|entry| entry.rows.saturating_mul(BYTES_PER_FACTS as u64));
+        messages.chain(columns).fold(self.length, u64::saturating_add)
+    }
+
+    /// Its slices.
+    pub fn slices(&self) -> impl Iterator<Item = SliceIx> + use<> {
+        let count = u32::try_from(self.footer.slices.len()).unwrap_or(u32::MAX);
+        (0..count.max(1)).map(SliceIx)
+    }
+
+    /// Whether it was written with little time for few bytes.
+    pub fn is_quickly_written(&self) -> bool {
+        self.footer.blocks.iter().any(|entry| entry.kind == BlockKind::StackColumns.code())
     }
 
     /// What it teaches of names, and the builds of its frames. Reads no stack and no row.
     ///
     /// # Errors
-    /// When the block cannot be read.
+    /// When a block cannot be read.
     pub fn names(&self, blobs: &dyn Blobs) -> Result<(NamesGrowth, Vec<String>), StoreError> {
-        let mut names = NamesGrowth::default();
-        let (dictionary, definitions) = self.definitions(blobs)?;
-        names.learn_definitions(&dictionary, &definitions);
-        names.modules.merge(&dictionary.modules);
-        Ok((names, builds(&dictionary)))
+        let (mut names, mut all) = (NamesGrowth::default(), BTreeSet::new());
+        for slice in self.slices() {
+            let (dictionary, definitions) = self.definitions(blobs, slice)?;
+            names.learn_definitions(&dictionary, &definitions);
+            names.modules.merge(&dictionary.modules);
+            all.extend(builds(&dictionary));
+        }
+        Ok((names, all.into_iter().collect()))
     }
 
-    /// What it says of frames, over a dictionary of its names: without stacks.
+    /// What a slice says of frames, over a dictionary of its names: without stacks.
     ///
     /// # Errors
-    /// When the block cannot be read.
+    /// When a block cannot be read.
     pub fn definitions(
         &self,
         blobs: &dyn Blobs,
+        slice: SliceIx,
     ) -> Result<(Dictionary, Vec<(FrameIx, Definition)>), StoreError> {
         let mut decoder = Decoder::default();
-        let batch: proto::Batch = self.message(blobs, self.only(blobs, BlockKind::Names)?)?;
+        let names = self.only(blobs, BlockKind::Names, slice)?;
+        let batch: proto::Batch = self.message(blobs, names)?;
         let mut definitions = self.decode(blobs, &mut decoder, &batch)?.definitions;
         let dictionary = decoder.into_dictionary();
-        if let Ok(entry) = self.only(blobs, BlockKind::Definitions) {
-            let block = self.stored(blobs, entry)?;
-            let read = read_definitions(&block, entry.raw_length, &dictionary.frames);
-            definitions = read.ok_or_else(|| self.contradicts(blobs, entry))?;
+        if self.only(blobs, BlockKind::Definitions, slice).is_ok() {
+            definitions = self.definitions_of(blobs, slice, &dictionary.frames)?;
         }
         Ok((dictionary, definitions))
+    }
+
+    /// What a slice says of frames, over the frames of its dictionary, which was read before.
+    ///
+    /// # Errors
+    /// When the block cannot be read.
+    pub fn definitions_of(
+        &self,
+        blobs: &dyn Blobs,
+        slice: SliceIx,
+        frames: &FrameTable,
+    ) -> Result<Vec<(FrameIx, Definition)>, StoreError> {
+        let Ok(entry) = self.only(blobs, BlockKind::Definitions, slice) else {
+            return Ok(self.definitions(blobs, slice)?.1);
+        };
+        let block = self.stored(blobs, entry)?;
+        let read = read_definitions(&block, entry.raw_length, frames);
+        read.ok_or_else(|| self.contradicts(blobs, entry))
+    }
+
+    /// Whether a slice has any rows.
+    pub fn has_rows(&self, slice: SliceIx) -> bool {
+        let rows = self.blocks_of(&ROWS, None);
+        rows.iter().any(|(_, entry)| entry.slice == slice.0)
+    }
+
+    /// All that hosts said.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn all_facts(&self, blobs: &dyn Blobs) -> Result<Arc<Vec<WindowFacts>>, StoreError> {
+        self.facts(blobs, &Cache::new(0), Wanted::ALL)
     }
 
     /// Reads everything once.
@@ -138,14 +200,19 @@ impl Segment {
     /// # Errors
     /// When something cannot be read, or is not as much as the footer says.
     pub fn verify(&self, blobs: &dyn Blobs) -> Result<(), StoreError> {
-        let mut rows = 0;
+        let (mut rows, mut strays) = (0, 0);
         let visited = self.visit(blobs, &Cache::new(0), Wanted::ALL, &mut |part| {
             rows += part.windows.iter().map(|held| held.rows.len() as u64).sum::<u64>();
+            strays += self.strays(part);
             ControlFlow::Continue(())
         });
         let _ = visited?;
+        if strays > 0 {
+            let what = format!("{strays} rows are of services that their slices do not have");
+            return Err(StoreError::damaged(blobs.path(&self.name), what));
+        }
         let mut samples = 0;
-        let visited = self.visit_details(blobs, &Cache::new(0), Wanted::ALL, &mut |view| {
+        let visited = self.visit_details(blobs, &Cache::new(0), (None, Wanted::ALL), &mut |view| {
             samples += count(view.windows);
             ControlFlow::Continue(())
         });
@@ -161,89 +228,17 @@ impl Segment {
         Err(StoreError::damaged(blobs.path(&self.name), what))
     }
 
-    /// Calls `visit` with what is wanted, if anything is. Other blocks are not read.
-    ///
-    /// # Errors
-    /// When a block cannot be read: the first such failure, after all that can be read was visited.
-    pub fn visit(
-        &self,
-        blobs: &dyn Blobs,
-        cache: &Cache,
-        wanted: Wanted<'_>,
-        visit: &mut dyn FnMut(PartView<'_>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, StoreError> {
-        let within = |entry: &BlockEntry| {
-            wanted.range.overlaps(UnixNanos(entry.first_window), UnixNanos(entry.last_window))
+    /// How many rows of a part are of services that its slice does not have by the footer: who reads some
+    /// services of it would not find them.
+    fn strays(&self, part: PartView<'_>) -> usize {
+        let slice = self.footer.slices.get(part.dictionary_id.slice as usize);
+        let Some(Slice { first_service, last_service }) = slice else { return 0 };
+        let within = |series: &LabelSet| {
+            (&**first_service..=&**last_service).contains(&series.get(FIRST_LABEL))
         };
-        let rows = self.row_blocks(wanted.profile_type).into_iter();
-        let rows: Vec<(usize, &BlockEntry)> = rows.filter(|(_, entry)| within(entry)).collect();
-        let mut failure = None;
-        let all_facts = self.facts(blobs, cache, wanted).unwrap_or_else(|error| {
-            failure = Some(error);
-            Arc::default()
-        });
-        let mut facts = facts_in(&all_facts, wanted.range);
-        if rows.is_empty() && facts.is_empty() {
-            return failure.map_or(Ok(ControlFlow::Continue(())), Err);
-        }
-        let held = self.dictionary(blobs, cache)?;
-        let (dictionary, dictionary_id) = (held.get(), self.id());
-        let level = self.level();
-        let mut series = Series::new(dictionary, wanted);
-        for (at, entry) in rows {
-            if !series.may_be_in(entry) {
-                continue;
-            }
-            let within = wanted.range.holds(UnixNanos(entry.first_window))
-                && wanted.range.holds(UnixNanos(entry.last_window));
-            let sums = (wanted.sums && within).then(|| self.sums(blobs, cache, (at, entry), &held));
-            let windows = match sums.transpose().map(Option::flatten) {
-                Ok(Some(sums)) => {
-                    let none = PartView::raw(dictionary, dictionary_id, &[], facts);
-                    if visit(PartView { level, sums: Some(&sums), ..none }).is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
-                    facts = &[];
-                    continue;
-                }
-                Ok(None) => self.rows(blobs, cache, (at, entry), &held),
-                Err(error) => Err(error),
-            };
-            let windows = match windows {
-                Ok(windows) => windows,
-                Err(error) => {
-                    failure = failure.or(Some(error));
-                    continue;
-                }
-            };
-            let windows = windows_in(&windows, wanted.range);
-            if windows.is_empty() {
-                continue;
-            }
-            let none: &[WindowRows] = &[];
-            let (windows, totals) = match entry.kind == BlockKind::FunctionTotals.code() {
-                true => (none, windows),
-                false => (windows, none),
-            };
-            let raw = PartView::raw(dictionary, dictionary_id, windows, facts);
-            let part = PartView { level, totals, ..raw };
-            if visit(part).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            facts = &[];
-        }
-        let rest = PartView { level, ..PartView::raw(dictionary, dictionary_id, &[], facts) };
-        let flow = if facts.is_empty() { ControlFlow::Continue(()) } else { visit(rest) };
-        failure.map_or(Ok(flow), Err)
-    }
-
-    /// Blocks of rows of a type, or of all types.
-    pub(super) fn row_blocks(
-        &self,
-        profile_type: Option<&ProfileType>,
-    ) -> Vec<(usize, &BlockEntry)> {
-        let kinds = [BlockKind::Rows, BlockKind::WireRows, BlockKind::FunctionTotals];
-        self.blocks_of(&kinds, profile_type)
+        let within: Vec<bool> = part.dictionary.labels.iter().map(within).collect();
+        let all = part.windows.iter().chain(part.totals).flat_map(|held| &held.rows);
+        all.filter(|row| !within[row.series.at()]).count()
     }
 
     /// Blocks of some kinds that are of a type, or of any.

@@ -1,7 +1,6 @@
 //! Which blocks have rows of series that are wanted.
 
-use stoker_dag::{LabelIx, LabelSet};
-use stoker_wire::Dictionary;
+use stoker_dag::{LabelIx, LabelSet, LabelTable};
 
 use super::super::messages::BlockEntry;
 use super::BlockKind;
@@ -9,14 +8,14 @@ use super::read::Wanted;
 
 /// Which series may be wanted, each asked about once.
 pub(super) struct Series<'a> {
-    dictionary: &'a Dictionary,
+    labels: &'a LabelTable,
     wanted: Option<&'a (dyn Fn(&LabelSet) -> bool + Sync)>,
     known: Vec<bool>,
 }
 
 impl<'a> Series<'a> {
-    pub(super) fn new(dictionary: &'a Dictionary, wanted: Wanted<'a>) -> Self {
-        Self { dictionary, wanted: wanted.series, known: Vec::new() }
+    pub(super) fn new(labels: &'a LabelTable, wanted: Wanted<'a>) -> Self {
+        Self { labels, wanted: wanted.series, known: Vec::new() }
     }
 
     pub(super) fn may_be_in(&mut self, entry: &BlockEntry) -> bool {
@@ -26,7 +25,7 @@ impl<'a> Series<'a> {
         }
         if self.known.is_empty() {
             // Rows stand in order of series, so blocks ask about indexes that begin with the first.
-            self.known = self.dictionary.labels.iter().map(wanted).collect();
+            self.known = self.labels.iter().map(wanted).collect();
         }
         let (first, last) = (LabelIx(entry.first_series), LabelIx(entry.last_series));
         let range = self.known.get(first.at()..=last.at().max(first.at()));

@@ -9,7 +9,7 @@ use stoker_dag::{LabelIx, NodeIx, ProfileType, UnixNanos};
 use stoker_wire::Dictionary;
 
 use super::super::blobs::Blobs;
-use super::super::cache::{Cache, Cached};
+use super::super::cache::{Cache, Cached, Key, Place};
 use super::super::error::StoreError;
 use super::super::level::HOUR_NS;
 use super::super::messages::BlockEntry;
@@ -18,9 +18,6 @@ use super::columns::{Reader, columns_but, unzigzag};
 use super::decoded::row_bounds;
 use super::read::{Segment, SegmentDictionary};
 use super::rows::{COLUMNS, RowBounds, STEPS};
-
-/// Sums have their places in the cache after those of blocks.
-pub(super) const PLACES: usize = usize::MAX / 2;
 
 /// A block without its times, which are of one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl Segment {
         if entry.kind != BlockKind::Rows.code() || !is_of_an_hour {
             return Ok(None);
         }
-        let key = (self.id(), PLACES + at);
+        let key = Key { segment: self.id(), place: Place::Sums(at) };
         if let Some(Cached::Sums(held)) = cache.get(key) {
             return Ok(held);
         }

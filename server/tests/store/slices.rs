@@ -1,0 +1,244 @@
+//! Segments that are merged in slices: with however little memory, the answers are those of one dictionary.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prost::Message;
+use stoker_dag::{LabelSet, UnixNanos};
+use stoker_server::store::messages::{BlockEntry, Footer};
+use stoker_server::store::{
+    Disk, DiskFile, RealDisk, Store, StoreConfig, TenantId, TimeRange, Wanted, check,
+};
+
+use crate::files::{config, crash_copy, files, folder, open};
+use crate::model::{Agent, Content, Row};
+
+const LATE: UnixNanos = UnixNanos(u64::MAX);
+/// Memory for ingest of which slices are a few services large.
+pub(crate) const LITTLE: u64 = 768 << 10;
+pub(crate) const SERVICES: u8 = 20;
+/// The block of rows.
+const ROWS: u32 = 6;
+/// The block that no slice has.
+const FACTS: u32 = 12;
+
+/// Rows of many stacks of some services.
+fn rows(random: &mut fastrand::Rng, services: u8) -> Vec<Row> {
+    let row = |_| Row {
+        kind: random.u8(..2),
+        series: random.u8(..services),
+        attributes: random.u8(..3),
+        stack: random.u8(..240),
+        count: random.u16(1..500),
+    };
+    (0..150).map(row).collect()
+}
+
+/// A folder of several segments that share stacks, services and an hour.
+pub(crate) async fn several(dir: &Path, services: u8) -> Content {
+    let (mut random, mut model) = (fastrand::Rng::with_seed(5), Content::default());
+    for number in 1..=6 {
+        let mut agent = Agent::new(number);
+        let store = open(dir);
+        for window in 0..2 {
+            let body = agent.batch(window, &rows(&mut random, services));
+            agent.send(&store, &mut model, body).await;
+        }
+        // What is told of frames without a stack, too, as it comes late.
+        let mut body = agent.batch(2, &rows(&mut random, services));
+        (body.rows, body.details) = (Vec::new(), Vec::new());
+        agent.send(&store, &mut model, body).await;
+        store.flush_and_close().await.unwrap();
+    }
+    model
+}
+
+/// A store that merges within so many bytes.
+pub(crate) fn within(dir: &Path, ingest_memory: u64) -> StoreConfig {
+    StoreConfig { ingest_memory, ..config(dir) }
+}
+
+pub(crate) async fn merged(config: StoreConfig) {
+    let store = Store::open(config).unwrap();
+    while store.maintain(LATE) {}
+    store.flush_and_close().await.unwrap();
+}
+
+fn footers(dir: &Path) -> Vec<Footer> {
+    let all = files(dir, "segments").into_iter().map(|file| std::fs::read(file).unwrap());
+    let footer = |bytes: Vec<u8>| {
+        let end = bytes.len() - 16;
+        let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+        Footer::decode(&bytes[end - usize::try_from(length).unwrap()..end]).unwrap()
+    };
+    all.map(footer).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let tenant = TenantId::default_tenant();
+    open(dir).names(&tenant, |names| {
+        let all = names.definitions.iter().map(|(id, named)| format!("{id} {named:?}"));
+        let mut all: Vec<String> = all.collect();
+        all.sort();
+        all
+    })
+}
+
+#[tokio::test]
+async fn answers_are_the_same_however_little_memory_merging_has() {
+    let dir = folder();
+    let model = several(dir.path(), SERVICES).await;
+    let named = names(dir.path());
+    let mut slices = Vec::new();
+    for memory in [1 << 30, 2 * LITTLE, LITTLE] {
+        let copy = crash_copy(dir.path(), true);
+        merged(within(copy.path(), memory)).await;
+        let footers = footers(copy.path());
+        eprintln!(
+            "{memory} {:?}",
+            files(copy.path(), "segments")
+                .iter()
+                .map(|f| std::fs::metadata(f).unwrap().len())
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(footers.len(), 1, "{memory}");
+        slices.push(footers[0].slices.len());
+        for with_index in [true, false] {
+            let again = crash_copy(copy.path(), with_index);
+            assert_eq!(Content::of(&open(again.path())), model, "{memory}");
+            assert_eq!(names(again.path()), named, "{memory}");
+        }
+        let report = check(copy.path()).unwrap();
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert_eq!(report.slices, slices[slices.len() - 1] as u64);
+    }
+    assert!(slices[0] == 1 && slices[1] > 1 && slices[2] > slices[1], "{slices:?}");
+}
+
+#[tokio::test]
+async fn slices_are_merged_with_slices() {
+    let dir = folder();
+    let mut model = several(dir.path(), SERVICES).await;
+    merged(within(dir.path(), LITTLE)).await;
+    let mut random = fastrand::Rng::with_seed(6);
+    let (store, mut agent) = (open(dir.path()), Agent::new(9));
+    let body = agent.batch(1, &rows(&mut random, SERVICES + 1));
+    agent.send(&store, &mut model, body).await;
+    store.flush_and_close().await.unwrap();
+    for memory in [2 * LITTLE, 1 << 30] {
+        let copy = crash_copy(dir.path(), true);
+        merged(within(copy.path(), memory)).await;
+        assert_eq!(footers(copy.path()).len(), 1);
+        assert_eq!(Content::of(&open(copy.path())), model);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_too_large_for_a_slice_is_cut() {
+    let dir = folder();
+    let model = several(dir.path(), 1).await;
+    merged(within(dir.path(), LITTLE)).await;
+    let footers = footers(dir.path());
+    assert!(footers.len() == 1 && footers[0].slices.len() > 1, "{:?}", footers[0].slices);
+    assert_eq!(Content::of(&open(dir.path())), model);
+}
+
+#[tokio::test]
+async fn slices_are_summed_up_in_slices() {
+    let day = Some(Duration::from_secs(24 * 3600));
+    for has_stacks in [true, false] {
+        let dir = folder();
+        let model = several(dir.path(), SERVICES).await;
+        let expected = model.reduced(has_stacks);
+        merged(within(dir.path(), LITTLE)).await;
+        for memory in [1 << 30, LITTLE] {
+            let copy = crash_copy(dir.path(), true);
+            let config = StoreConfig { retain_raw: day, ..within(copy.path(), memory) };
+            let config = match has_stacks {
+                true => StoreConfig { retain_hourly: None, ..config },
+                false => StoreConfig { retain_functions: None, ..config },
+            };
+            merged(config.clone()).await;
+            let footers = footers(copy.path());
+            let slices: usize = footers.iter().map(|footer| footer.slices.len()).sum();
+            assert_eq!(slices > 1, memory < 1 << 30);
+            let store = Store::open(config).unwrap();
+            let held = Content::of(&store).reduced(has_stacks);
+            assert!(held == expected, "{memory}");
+            let dropped = store.rollups(&TenantId::default_tenant(), TimeRange::ALL).unwrap();
+            assert_eq!(dropped.dropped.into_iter().collect::<Vec<_>>(), ["pod"]);
+        }
+    }
+}
+
+/// The real disk, and where it was read.
+#[derive(Debug, Default)]
+struct Watched {
+    reads: Mutex<Vec<u64>>,
+}
+
+impl Disk for Watched {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_dir_all(path)
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        RealDisk.create_new(path)
+    }
+    fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        if path.extension().is_some_and(|extension| extension == "seg") {
+            self.reads.lock().unwrap().push(offset);
+        }
+        RealDisk.read(path, offset, length)
+    }
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        RealDisk.len(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        RealDisk.unlink(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        RealDisk.list(dir)
+    }
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_file(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+}
+
+#[tokio::test]
+async fn a_question_about_one_service_reads_its_slice_and_the_label_sets_of_others() {
+    let dir = folder();
+    several(dir.path(), SERVICES).await;
+    merged(within(dir.path(), LITTLE)).await;
+    let footer = footers(dir.path()).remove(0);
+    assert!(footer.slices.len() > 2, "{:?}", footer.slices);
+    let disk = Arc::new(Watched::default());
+    let store = Store::open_on(config(dir.path()), Arc::clone(&disk) as Arc<dyn Disk>).unwrap();
+    let own = footer.slices.iter().position(|slice| slice.last_service == "v9").unwrap();
+    let is_own = |block: &BlockEntry| usize::try_from(block.slice).unwrap() == own;
+    disk.reads.lock().unwrap().clear();
+    let is_wanted = |series: &LabelSet| series.get("service_name") == "v9";
+    let wanted = Wanted { series: Some(&is_wanted), ..Wanted::ALL };
+    let mut parts = 0;
+    let visited = store.visit(&TenantId::default_tenant(), wanted, &mut |part| {
+        parts += usize::from(!part.windows.is_empty());
+        std::ops::ControlFlow::Continue(())
+    });
+    visited.unwrap();
+    assert!(parts > 0);
+    let reads = std::mem::take(&mut *disk.reads.lock().unwrap());
+    let read = |block: &&BlockEntry| reads.contains(&block.offset);
+    let of_others = footer.blocks.iter().filter(|block| !is_own(block) && block.kind != FACTS);
+    let kinds: Vec<u32> = of_others.filter(read).map(|block| block.kind).collect();
+    assert_eq!(kinds, vec![11; footer.slices.len() - 1], "label sets and nothing else");
+    let own_rows = footer.blocks.iter().filter(|block| is_own(block) && block.kind == ROWS);
+    assert!(own_rows.filter(read).count() > 0);
+    assert_eq!(reads.len(), reads.iter().collect::<std::collections::BTreeSet<_>>().len());
+}
