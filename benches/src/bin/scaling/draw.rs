@@ -6,13 +6,18 @@ use super::step::Step;
 
 /// Bytes and latencies by number of rows.
 pub(crate) fn draw(steps: &[Step], most: u64) -> String {
-    let line = |name: &str, of: &dyn Fn(&Step) -> f64| {
-        let points = steps.iter().map(|step| (step.rows as f64, of(step))).collect();
+    let line = |name: &str, of: &dyn Fn(&Step) -> Option<f64>| {
+        let point = |step: &Step| Some((step.rows as f64, of(step)?));
+        let points = steps.iter().filter_map(point).collect();
         Line { name: name.into(), points, is_dashed: false }
     };
     let names = steps.first().map(|step| step.latencies.iter().map(|(name, _)| *name));
-    let latencies = names.into_iter().flatten().enumerate();
-    let latencies = latencies.map(|(at, name)| line(name, &move |step| step.latencies[at].1));
+    let latencies = names.into_iter().flatten().map(|name| {
+        line(name, &move |step| {
+            let found = step.latencies.iter().find(|(held, _)| *held == name);
+            found.map(|(_, ms)| *ms)
+        })
+    });
     let plot = |title: &str, y: &str, lines| {
         let (title, x, y) = (title.to_owned(), "rows".to_owned(), y.to_owned());
         Plot { title, x, y, is_log: true, lines }
@@ -28,8 +33,8 @@ pub(crate) fn draw(steps: &[Step], most: u64) -> String {
             "At rest, merged",
             "bytes",
             vec![
-                line("bytes per row, the whole folder", &|step| step.bytes_per_row),
-                line("bytes per node, stacks", &|step| step.bytes_per_node),
+                line("bytes per row, the whole folder", &|step| Some(step.bytes_per_row)),
+                line("bytes per node, stacks", &|step| Some(step.bytes_per_node)),
             ],
         ),
     ];
