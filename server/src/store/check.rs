@@ -22,7 +22,7 @@ use super::losses::Loss;
 use super::merge::{Making, make};
 use super::messages::Footer;
 use super::open::id_of;
-use super::segment::{BlockKind, Segment};
+use super::segment::{BlockKind, Effort, Segment};
 use super::shared::Shared;
 use super::tenant::Tenant;
 
@@ -282,6 +282,7 @@ fn salvage(
         reduce: None,
         late: &|_| Vec::new(),
         memory: shared.config.slice_memory(),
+        effort: Effort::Thorough,
     };
     // What cannot be read is what we are here for.
     let mut lost = false;

@@ -19,7 +19,7 @@ use super::guarded::guarded;
 use super::level::Level;
 use super::merge::{Made, Making, make};
 use super::publish::publish;
-use super::segment::Segment;
+use super::segment::{Effort, Segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -34,9 +34,18 @@ const WHEN_OVER: u64 = 32;
 /// Rows below which a segment's weight does not matter.
 const LIGHT: u64 = 4096;
 
-/// The next segments to merge, in order of id, or none. One by itself is written again, for fewer bytes, when its
+/// Segments to be merged.
+#[derive(Debug)]
+pub struct Plan {
+    /// In order of id.
+    pub segments: Vec<Arc<Segment>>,
+    /// Little while more is to come, for then they are merged again.
+    pub effort: Effort,
+}
+
+/// The next segments to merge, if any. One by itself is written again, for fewer bytes, when its
 /// hour is over and it still has what sealing a log had little time for.
-pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> Vec<Arc<Segment>> {
+pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> Option<Plan> {
     let mut spans: BTreeMap<(Level, u64), Vec<&Arc<Segment>>> = BTreeMap::new();
     for segment in segments {
         let level = segment.level();
@@ -56,10 +65,11 @@ pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> 
         if let Some(run) = run.into_iter().find(is_worth_it) {
             let mut chosen: Vec<Arc<Segment>> = run.iter().copied().cloned().collect();
             chosen.sort_by_key(|segment| segment.id());
-            return chosen;
+            let effort = if is_over { Effort::Thorough } else { Effort::Quick };
+            return Some(Plan { segments: chosen, effort });
         }
     }
-    Vec::new()
+    None
 }
 
 /// The first segments of some that are in order of weight, as long as they are not too much together and
@@ -92,9 +102,10 @@ fn is_filled(level: Level, config: &StoreConfig, end: u64, now: UnixNanos) -> bo
 pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool, StoreError> {
     let mut segments = tenant.parts().sealed;
     segments.retain(|segment| tenant.retirement.is_mergeable(segment.id()));
-    let chosen = plan(&segments, now, &shared.config);
+    let planned = plan(&segments, now, &shared.config);
     drop(segments);
-    if chosen.is_empty() || tenant.retirement.is_halted() {
+    let Some(Plan { segments: chosen, effort }) = planned else { return Ok(false) };
+    if tenant.retirement.is_halted() {
         return Ok(false);
     }
     // The merged segment stands beside the old ones for a while.
@@ -102,7 +113,7 @@ pub fn compact(shared: &Shared, tenant: &Tenant, now: UnixNanos) -> Result<bool,
     if shared.check_free(bytes).is_err() {
         return Ok(false);
     }
-    let merged = guarded("merge segments", || merge(shared, tenant, &chosen));
+    let merged = guarded("merge segments", || merge(shared, tenant, &chosen, effort));
     let ids: Vec<u64> = chosen.iter().map(|segment| segment.id()).collect();
     if merged.is_err() {
         tenant.retirement.leave(ids.iter().copied());
@@ -123,6 +134,7 @@ fn merge(
     shared: &Shared,
     tenant: &Tenant,
     chosen: &[Arc<Segment>],
+    effort: Effort,
 ) -> Result<Option<Made>, StoreError> {
     let making = Making {
         blobs: &*shared.blobs,
@@ -131,6 +143,7 @@ fn merge(
         reduce: None,
         late: &|_| Vec::new(),
         memory: shared.config.slice_memory(),
+        effort,
     };
     let made = make(&making, chosen, &mut |at, error| {
         tenant.retirement.leave([chosen[at].id()].into_iter());
@@ -192,7 +205,10 @@ mod tests {
         };
         let segments: Vec<_> = (1..).zip(weights).map(segment).collect();
         let now = UnixNanos(if is_over { 2 * HOUR_NS } else { HOUR_NS });
-        let chosen = plan(&segments, now, &StoreConfig::default());
+        let planned = plan(&segments, now, &StoreConfig::default());
+        let effort = if is_over { Effort::Thorough } else { Effort::Quick };
+        assert!(planned.as_ref().is_none_or(|planned| planned.effort == effort));
+        let chosen = planned.map(|planned| planned.segments).unwrap_or_default();
         chosen.iter().map(|segment| segment.footer.rows).collect()
     }
 
@@ -224,7 +240,8 @@ mod tests {
             [Arc::new(Segment::of(&TenantId::default_tenant(), footer, 100))]
         };
         let planned = |segments: &[Arc<Segment>], hours| {
-            plan(segments, UnixNanos(hours * HOUR_NS), &StoreConfig::default()).len()
+            let planned = plan(segments, UnixNanos(hours * HOUR_NS), &StoreConfig::default());
+            planned.map_or(0, |planned| planned.segments.len())
         };
         assert_eq!(planned(&sealed(9_000, BlockKind::StackColumns), 2), 1);
         assert_eq!(planned(&sealed(9_000, BlockKind::StackColumns), 1), 0, "more may come");

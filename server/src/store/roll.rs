@@ -15,7 +15,7 @@ use super::level::Level;
 use super::losses::Loss;
 use super::merge::{Made, Making, make};
 use super::reduce::Reduce;
-use super::segment::Segment;
+use super::segment::{Effort, Segment};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -108,6 +108,7 @@ fn sum_up(
         reduce: Some(Reduce::new(&tenant.id, &shared.config.rollup_labels)),
         late: &late,
         memory: shared.config.slice_memory(),
+        effort: Effort::Thorough,
     };
     let mut lost: BTreeMap<usize, Loss> = BTreeMap::new();
     let made = make(&making, segments, &mut |at, error| {

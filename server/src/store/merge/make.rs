@@ -32,6 +32,8 @@ pub struct Making<'a> {
     pub late: &'a dyn Fn(&Dictionary) -> LateDefinitions,
     /// What a slice may take while it is made, in bytes.
     pub memory: u64,
+    /// How much time writing may take.
+    pub effort: Effort,
 }
 
 /// What is to be done where something of the segment at a place cannot be read: an error ends it all.
@@ -52,14 +54,14 @@ impl Made {
     /// # Errors
     /// When compression fails for want of memory.
     pub fn nothing() -> Result<Self, StoreError> {
-        let mut made = Self::new(Level::Raw);
+        let mut made = Self::new(Level::Raw, Effort::Quick);
         let dictionary = Dictionary::default();
         made.writer.slice(SliceContent::of(&dictionary))?;
         Ok(made)
     }
 
-    fn new(level: Level) -> Self {
-        let writer = SegmentWriter::new(Effort::Thorough);
+    fn new(level: Level, effort: Effort) -> Self {
+        let writer = SegmentWriter::new(effort);
         Self { writer, facts: Vec::new(), level, dropped: BTreeSet::new() }
     }
 
@@ -101,7 +103,7 @@ pub fn make(
     inputs: &[Arc<Segment>],
     failed: &mut OnFailure<'_>,
 ) -> Result<Option<Made>, StoreError> {
-    let mut made = Made::new(making.level);
+    let mut made = Made::new(making.level, making.effort);
     for input in inputs {
         made.dropped.extend(input.footer.dropped_labels.iter().map(|name| name.as_str().into()));
     }

@@ -3,9 +3,10 @@
 /// How much time writing takes for how few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Where a log is sealed: fast enough that sealing keeps up with ingest. It is merged within the hour.
+    /// Where a log is sealed: fast enough that sealing keeps up with ingest; and where segments are merged of an
+    /// hour that is not over. They are merged again soon.
     Quick,
-    /// Where segments are merged, which happens once and is read for days.
+    /// Where segments of an hour that is over are merged, which happens once and is read for days.
     Thorough,
 }
 
