@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use prost::Message;
 use stoker_dag::{LabelSet, UnixNanos};
-use stoker_server::store::messages::{BlockEntry, Footer};
+use stoker_server::store::messages::{BlockEntry, Footer, Slice};
 use stoker_server::store::{
-    Disk, DiskFile, RealDisk, Store, StoreConfig, TenantId, TimeRange, Wanted, check,
+    Disk, DiskFile, RealDisk, Store, StoreConfig, TenantId, TimeRange, Wanted, check, repair,
 };
 
 use crate::files::{config, crash_copy, files, folder, open};
@@ -21,6 +21,8 @@ pub(crate) const LITTLE: u64 = 768 << 10;
 pub(crate) const SERVICES: u8 = 20;
 /// The block of rows.
 const ROWS: u32 = 6;
+/// The block of stacks, merged.
+const STACKS: u32 = 9;
 /// The block that no slice has.
 const FACTS: u32 = 12;
 
@@ -241,4 +243,47 @@ async fn a_question_about_one_service_reads_its_slice_and_the_label_sets_of_othe
     let own_rows = footer.blocks.iter().filter(|block| is_own(block) && block.kind == ROWS);
     assert!(own_rows.filter(read).count() > 0);
     assert_eq!(reads.len(), reads.iter().collect::<std::collections::BTreeSet<_>>().len());
+}
+
+/// The service of a series as text.
+fn service_of(series: &str) -> &str {
+    let rest = series.split_once("service_name=\"").map_or("", |(_, rest)| rest);
+    rest.split_once('"').map_or("", |(service, _)| service)
+}
+
+#[tokio::test]
+async fn what_is_damaged_in_a_slice_is_missing_and_no_other() {
+    let dir = folder();
+    let model = several(dir.path(), SERVICES).await;
+    merged(within(dir.path(), LITTLE)).await;
+    let footer = footers(dir.path()).remove(0);
+    let damaged = &footer.slices[1];
+    let is_in = |slice: &Slice, service: &str| {
+        (&*slice.first_service..=&*slice.last_service).contains(&service)
+    };
+    let others = || footer.slices.iter().enumerate().filter(|(at, _)| *at != 1);
+    assert!(others().all(|(_, slice)| !is_in(slice, &damaged.first_service)));
+    let stacks = footer.blocks.iter().find(|block| block.kind == STACKS && block.slice == 1);
+    let file = files(dir.path(), "segments").remove(0);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[usize::try_from(stacks.unwrap().offset).unwrap()] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let mut left = model.clone();
+    left.rows.retain(|key, _| !is_in(damaged, service_of(&key.2)));
+    left.details.retain(|(key, _), _| !is_in(damaged, service_of(&key.2)));
+    assert!(left.rows.len() > model.rows.len() / 4 && left.rows.len() < model.rows.len());
+    let tenant = TenantId::default_tenant();
+    for _ in 0..2 {
+        let store = open(dir.path());
+        assert_eq!(Content::of(&store), left);
+        assert_eq!(store.losses(&tenant, TimeRange::ALL).len(), 1);
+        assert_eq!(Content::of(&store), left, "and so it stays");
+        assert_eq!(store.losses(&tenant, TimeRange::ALL).len(), 1);
+    }
+    let report = repair(dir.path()).await.unwrap();
+    assert!(report.problems.iter().all(|problem| problem.loses_rows), "{:?}", report.problems);
+    assert_eq!(check(dir.path()).unwrap().problems.len(), 0);
+    let store = open(dir.path());
+    assert_eq!(Content::of(&store), left);
+    assert_eq!(store.losses(&tenant, TimeRange::ALL).len(), 1, "it is noted");
 }
