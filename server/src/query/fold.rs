@@ -224,12 +224,13 @@ impl StackSink {
     /// The node below which stacks with this value of the label stand.
     fn root(&mut self, label: &Arc<str>, value: &str) -> NodeIx {
         let function = if value.is_empty() { format!("(no {label})") } else { value.to_owned() };
-        let frame = self.profile.frames.intern(&Frame::Interpreted {
+        let frame = Frame::Interpreted {
             runtime: LABEL_RUNTIME.into(),
             module: Arc::clone(label),
             function: function.into(),
             line: 0,
-        });
+        };
+        let frame = self.carried.other(&mut self.profile.frames, &frame, || frame.id());
         self.profile.nodes.child(NodeIx::ROOT, frame)
     }
 
@@ -242,7 +243,7 @@ impl StackSink {
 impl Sink for StackSink {
     fn enter(&mut self, dictionary: &Dictionary) {
         self.nodes.iter_mut().for_each(Vec::clear);
-        self.carried.enter();
+        self.carried.enter(dictionary.frames.len());
         self.frames = vec![None; dictionary.frames.len()];
         // Untouched memory costs nothing; to grow by doubling copies all of it each time.
         self.profile.reserve(dictionary.nodes.len());

@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::{FxHashMap, FxHasher};
-use stoker_dag::{BuildId, Frame, FrameIx, FrameTable, KernelImage};
+use stoker_dag::{BuildId, Frame, FrameId, FrameIx, FrameTable, KernelImage};
 
-/// Where frames stand in a table that only grows, by what they are.
+/// Where frames stand in a table that grows by them alone, by what they are. Nothing is looked up there by id.
 #[derive(Debug, Default)]
 pub(super) struct CarriedFrames {
     /// Of a build, which are nearly all: by the build's number, whether in the kernel, and the offset.
@@ -21,8 +21,12 @@ pub(super) struct CarriedFrames {
 }
 
 impl CarriedFrames {
-    /// Another dictionary begins.
-    pub(super) fn enter(&mut self) {
+    /// Another dictionary begins, of so many frames.
+    pub(super) fn enter(&mut self, frames: usize) {
+        if self.of_builds.is_empty() {
+            // Untouched memory costs nothing, and to grow by doubling hashes all anew each time.
+            self.of_builds.reserve(frames);
+        }
         self.known.clear();
         self.last = None;
     }
@@ -40,9 +44,9 @@ impl CarriedFrames {
             Frame::Kernel { image: KernelImage::Build(build_id), offset } => {
                 (self.build(build_id), true, *offset)
             }
-            _ => return self.other(frames, part, ix),
+            _ => return self.other(frames, frame, || part.id(ix)),
         };
-        let new = || frames.intern_with_id(part.id(ix), frame);
+        let new = || frames.append_with_id(part.id(ix), frame.clone());
         *self.of_builds.entry(key).or_insert_with(new)
     }
 
@@ -62,14 +66,19 @@ impl CarriedFrames {
         number
     }
 
-    fn other(&mut self, frames: &mut FrameTable, part: &FrameTable, ix: FrameIx) -> FrameIx {
-        let frame = part.frame(ix);
+    /// As [`Self::carry`], a frame of no build and of no dictionary.
+    pub(super) fn other(
+        &mut self,
+        frames: &mut FrameTable,
+        frame: &Frame,
+        id: impl FnOnce() -> FrameId,
+    ) -> FrameIx {
         let is_it = |known: &FrameIx| frames.frame(*known) == frame;
         let entry = self.others.entry(hash(frame), is_it, |known| hash(frames.frame(*known)));
         match entry {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => {
-                let new = frames.intern_with_id(part.id(ix), frame);
+                let new = frames.append_with_id(id(), frame.clone());
                 place.insert(new);
                 new
             }
@@ -106,7 +115,7 @@ mod tests {
             for at in order {
                 part.append_without_id(all[at].clone());
             }
-            carried.enter();
+            carried.enter(part.len());
             for (ix, at) in (0u32..).zip(order) {
                 let found = carried.carry(&mut to, &part, FrameIx(ix));
                 assert_eq!((to.frame(found), to.id(found)), (&all[at], all[at].id()));

@@ -132,7 +132,8 @@ fn answer(parts: &TenantParts, question: Question) -> Result<String> {
     let engine = Engine { parts, limits: &limits, progress: &progress };
     let [first, second] = question.selectors();
     let query = |text: &str| -> Result<Query> {
-        Ok(Query { selector: Selector::parse(text)?, range: TimeRange::ALL })
+        let query = Query { selector: Selector::parse(text)?, range: TimeRange::ALL };
+        Ok(query.widened(parts))
     };
     let base = query(&first)?;
     let (json, what) = if question.is_diff() {
