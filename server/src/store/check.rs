@@ -283,6 +283,7 @@ fn salvage(
         late: &|_| Vec::new(),
         memory: shared.config.slice_memory(),
         effort: Effort::Thorough,
+        is_over: &|| false,
     };
     // What cannot be read is what we are here for.
     let mut lost = false;

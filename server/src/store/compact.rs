@@ -144,6 +144,7 @@ fn merge(
         late: &|_| Vec::new(),
         memory: shared.config.slice_memory(),
         effort,
+        is_over: &|| shared.is_closed(),
     };
     let made = make(&making, chosen, &mut |at, error| {
         tenant.retirement.leave([chosen[at].id()].into_iter());

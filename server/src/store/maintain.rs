@@ -65,6 +65,8 @@ pub fn pass(shared: &Shared, now: UnixNanos) -> bool {
 fn report<T>(shared: &Shared, doing: &str, result: Result<T, StoreError>) -> Option<T> {
     match result {
         Ok(done) => Some(done),
+        // Whoever closes the store does not wait for a merge; the next open begins it anew.
+        Err(StoreError::Closed) => None,
         Err(error) => {
             count(&shared.counters.maintenance_failures, 1);
             tracing::error!(%error, "could not {doing} segments; nothing is lost by that");

@@ -109,6 +109,7 @@ fn sum_up(
         late: &late,
         memory: shared.config.slice_memory(),
         effort: Effort::Thorough,
+        is_over: &|| shared.is_closed(),
     };
     let mut lost: BTreeMap<usize, Loss> = BTreeMap::new();
     let made = make(&making, segments, &mut |at, error| {

@@ -245,6 +245,28 @@ async fn a_question_about_one_service_reads_its_slice_and_the_label_sets_of_othe
     assert_eq!(reads.len(), reads.iter().collect::<std::collections::BTreeSet<_>>().len());
 }
 
+#[tokio::test]
+async fn a_store_that_is_closed_while_it_merges_has_all_its_rows() {
+    let dir = folder();
+    let model = several(dir.path(), SERVICES).await;
+    for wait_ms in [0, 5, 20, 80] {
+        let copy = crash_copy(dir.path(), true);
+        let store = Store::open(within(copy.path(), LITTLE)).unwrap();
+        let merging = {
+            let store = store.clone();
+            std::thread::spawn(move || store.maintain(LATE))
+        };
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        store.flush_and_close().await.unwrap();
+        merging.join().unwrap();
+        assert_eq!(store.metrics().maintenance_failures, 0, "{wait_ms}");
+        drop(store);
+        assert_eq!(Content::of(&open(copy.path())), model, "{wait_ms}");
+        merged(within(copy.path(), LITTLE)).await;
+        assert_eq!(footers(copy.path()).len(), 1, "it is merged the next time");
+    }
+}
+
 /// The service of a series as text.
 fn service_of(series: &str) -> &str {
     let rest = series.split_once("service_name=\"").map_or("", |(_, rest)| rest);

@@ -34,6 +34,8 @@ pub struct Making<'a> {
     pub memory: u64,
     /// How much time writing may take.
     pub effort: Effort,
+    /// Whether the store is being closed, which does not wait.
+    pub is_over: &'a dyn Fn() -> bool,
 }
 
 /// What is to be done where something of the segment at a place cannot be read: an error ends it all.
@@ -97,7 +99,8 @@ impl Made {
 /// Makes one segment of `inputs`. Nothing where a dictionary cannot hold a service of one of them.
 ///
 /// # Errors
-/// As `failed` says, and when compression fails for want of memory.
+/// As `failed` says, when compression fails for want of memory, and [`StoreError::Closed`] when it is over before the
+/// segment is made.
 pub fn make(
     making: &Making<'_>,
     inputs: &[Arc<Segment>],
@@ -116,6 +119,7 @@ pub fn make(
             merge.keep(&loose);
         }
         for (at, input) in inputs.iter().enumerate() {
+            making.check()?;
             merge.reduce.iter_mut().for_each(|reduce| reduce.enter(&hosts[at]));
             match merge.add(making.blobs, input, services) {
                 Ok(rows) => counted[at] += rows,
@@ -129,6 +133,7 @@ pub fn make(
                 }
             }
         }
+        making.check()?;
         let is_needed = !merge.is_empty() || made.writer.is_empty();
         if is_needed && making.write(&mut made, merge)?.is_none() {
             return Ok(None);
@@ -144,6 +149,10 @@ pub fn make(
 }
 
 impl Making<'_> {
+    fn check(&self) -> Result<(), StoreError> {
+        if (self.is_over)() { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
     /// Takes over what hosts said; gives the hosts of each segment.
     fn facts(
         &self,
@@ -189,6 +198,7 @@ impl Making<'_> {
         }
         let mut survey = Survey::default();
         for (at, input) in inputs.iter().enumerate() {
+            self.check()?;
             if let Err(error) = survey.add(self.blobs, input) {
                 failed(at, error)?;
             }
