@@ -243,7 +243,7 @@ impl StackSink {
 impl Sink for StackSink {
     fn enter(&mut self, dictionary: &Dictionary) {
         self.nodes.iter_mut().for_each(Vec::clear);
-        self.carried.enter(dictionary.frames.len());
+        self.carried.enter();
         self.frames = vec![None; dictionary.frames.len()];
         // Untouched memory costs nothing; to grow by doubling copies all of it each time.
         self.profile.reserve(dictionary.nodes.len());

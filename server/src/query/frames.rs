@@ -21,12 +21,8 @@ pub(super) struct CarriedFrames {
 }
 
 impl CarriedFrames {
-    /// Another dictionary begins, of so many frames.
-    pub(super) fn enter(&mut self, frames: usize) {
-        if self.of_builds.is_empty() {
-            // Untouched memory costs nothing, and to grow by doubling hashes all anew each time.
-            self.of_builds.reserve(frames);
-        }
+    /// Another dictionary begins.
+    pub(super) fn enter(&mut self) {
         self.known.clear();
         self.last = None;
     }
@@ -115,7 +111,7 @@ mod tests {
             for at in order {
                 part.append_without_id(all[at].clone());
             }
-            carried.enter(part.len());
+            carried.enter();
             for (ix, at) in (0u32..).zip(order) {
                 let found = carried.carry(&mut to, &part, FrameIx(ix));
                 assert_eq!((to.frame(found), to.id(found)), (&all[at], all[at].id()));
