@@ -11,7 +11,7 @@ use stoker_server::store::{
 };
 use stoker_wire::BatchBody;
 
-use crate::files::{config, crash_copy, folder, open};
+use crate::files::{config, crash_copy, folder, open, real_disk};
 use crate::model::{Agent, Content, some_rows};
 
 /// Fails some operations: the number of them that still succeed, then how many fail.
@@ -67,9 +67,7 @@ impl DiskFile for FlakyFile {
 }
 
 impl Disk for FlakyDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir_all(path)
-    }
+    real_disk!(create_dir_all, read, len, unlink, list, sync_file, sync_dir);
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         if self.create.strikes() {
@@ -80,32 +78,8 @@ impl Disk for FlakyDisk {
         Ok(Box::new(FlakyFile(RealDisk.create_new(path)?, self.clone())))
     }
 
-    fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        RealDisk.read(path, offset, length)
-    }
-
-    fn len(&self, path: &Path) -> io::Result<u64> {
-        RealDisk.len(path)
-    }
-
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.rename.strikes() { Err(full()) } else { RealDisk.rename(from, to) }
-    }
-
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        RealDisk.unlink(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        RealDisk.list(dir)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_file(path)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(dir)
     }
 }
 

@@ -63,3 +63,54 @@ pub fn files(dir: &Path, kind: &str) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// Operations of a [`stoker_server::store::Disk`] that are those of the real one, by name.
+macro_rules! real_disk {
+    ($($operation:ident),*) => { $($crate::files::real_disk!(@$operation);)* };
+    (@create_dir_all) => {
+        fn create_dir_all(&self, path: &std::path::Path) -> std::io::Result<()> {
+            stoker_server::store::RealDisk.create_dir_all(path)
+        }
+    };
+    (@create_new) => {
+        fn create_new(&self, path: &std::path::Path) -> std::io::Result<Box<dyn stoker_server::store::DiskFile>> {
+            stoker_server::store::RealDisk.create_new(path)
+        }
+    };
+    (@read) => {
+        fn read(&self, path: &std::path::Path, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
+            stoker_server::store::RealDisk.read(path, offset, length)
+        }
+    };
+    (@len) => {
+        fn len(&self, path: &std::path::Path) -> std::io::Result<u64> {
+            stoker_server::store::RealDisk.len(path)
+        }
+    };
+    (@rename) => {
+        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            stoker_server::store::RealDisk.rename(from, to)
+        }
+    };
+    (@unlink) => {
+        fn unlink(&self, path: &std::path::Path) -> std::io::Result<()> {
+            stoker_server::store::RealDisk.unlink(path)
+        }
+    };
+    (@list) => {
+        fn list(&self, dir: &std::path::Path) -> std::io::Result<Vec<String>> {
+            stoker_server::store::RealDisk.list(dir)
+        }
+    };
+    (@sync_file) => {
+        fn sync_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+            stoker_server::store::RealDisk.sync_file(path)
+        }
+    };
+    (@sync_dir) => {
+        fn sync_dir(&self, dir: &std::path::Path) -> std::io::Result<()> {
+            stoker_server::store::RealDisk.sync_dir(dir)
+        }
+    };
+}
+pub(crate) use real_disk;

@@ -1,18 +1,15 @@
 //! Where there is no room: too many sets of labels, a disk that is nearly full or read-only, and a clock
 //! that jumps. What is stored stays and is served.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stoker_dag::{UnixNanos, WINDOW_NS};
-use stoker_server::store::{
-    Appended, Disk, DiskFile, Free, RealDisk, Store, StoreConfig, StoreError,
-};
+use stoker_server::store::{Appended, Disk, Free, Store, StoreConfig, StoreError};
 
-use crate::files::{config, folder, open};
+use crate::files::{config, folder, open, real_disk};
 use crate::model::{Agent, Content, Row, filled, some_rows};
 
 fn row(series: u8, attributes: u8) -> Row {
@@ -80,41 +77,7 @@ async fn rows_beyond_the_sets_of_attributes_are_stored_without_theirs() {
 struct SmallDisk(Arc<AtomicU64>);
 
 impl Disk for SmallDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir_all(path)
-    }
-
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        RealDisk.create_new(path)
-    }
-
-    fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        RealDisk.read(path, offset, length)
-    }
-
-    fn len(&self, path: &Path) -> io::Result<u64> {
-        RealDisk.len(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
-    }
-
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        RealDisk.unlink(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        RealDisk.list(dir)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_file(path)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(dir)
-    }
+    real_disk!(create_dir_all, create_new, read, len, rename, unlink, list, sync_file, sync_dir);
 
     fn free(&self, _dir: &Path) -> Option<Free> {
         Some(Free { free: self.0.load(Ordering::Relaxed), total: 100 << 30 })

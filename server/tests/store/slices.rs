@@ -9,10 +9,10 @@ use prost::Message;
 use stoker_dag::{LabelSet, UnixNanos};
 use stoker_server::store::messages::{BlockEntry, Footer, Slice};
 use stoker_server::store::{
-    Disk, DiskFile, RealDisk, Store, StoreConfig, TenantId, TimeRange, Wanted, check, repair,
+    Disk, RealDisk, Store, StoreConfig, TenantId, TimeRange, Wanted, check, repair,
 };
 
-use crate::files::{config, crash_copy, files, folder, open};
+use crate::files::{config, crash_copy, files, folder, open, real_disk};
 use crate::model::{Agent, Content, Row};
 
 const LATE: UnixNanos = UnixNanos(u64::MAX);
@@ -182,35 +182,13 @@ struct Watched {
 }
 
 impl Disk for Watched {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir_all(path)
-    }
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        RealDisk.create_new(path)
-    }
+    real_disk!(create_dir_all, create_new, len, rename, unlink, list, sync_file, sync_dir);
+
     fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         if path.extension().is_some_and(|extension| extension == "seg") {
             self.reads.lock().unwrap().push(offset);
         }
         RealDisk.read(path, offset, length)
-    }
-    fn len(&self, path: &Path) -> io::Result<u64> {
-        RealDisk.len(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        RealDisk.unlink(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        RealDisk.list(dir)
-    }
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_file(path)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(dir)
     }
 }
 

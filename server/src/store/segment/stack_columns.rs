@@ -124,35 +124,7 @@ pub fn read_columns([ups, ranks, news]: &[Vec<u8>; 3], frames: usize) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::super::effort::Effort;
-    use super::super::stack_order::{StackOrder, WrittenStacks};
     use super::*;
-
-    #[test]
-    fn stacks_are_read_back_whatever_their_order() {
-        let mut table = NodeTable::default();
-        let mut state = 7u64;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            usize::try_from(state >> 40).unwrap()
-        };
-        let mut nodes = vec![NodeIx::ROOT];
-        for _ in 0..3000 {
-            let parent = nodes[random() % nodes.len()];
-            let frame = FrameIx(u32::try_from(random() % 50).unwrap());
-            nodes.push(table.child(parent, frame));
-        }
-        let used: Vec<bool> = (0..table.len()).map(|at| at % 3 == 0).collect();
-        let order = StackOrder::new(&table, 50, used.clone(), Effort::Quick);
-        let WrittenStacks::Columns(columns) = &order.stacks else { panic!("coded") };
-        let read = read_columns(columns, order.frame_order().len()).unwrap();
-        assert_eq!(read.len(), order.len() + 1);
-        for (node, _, _) in table.iter().filter(|(node, ..)| used[node.at()]) {
-            let stack = table.stack(node);
-            let wanted: Vec<FrameIx> = stack.iter().map(|frame| order.frame(*frame)).collect();
-            assert_eq!(read.stack(order.node(node)), wanted);
-        }
-    }
 
     #[test]
     fn columns_that_contradict_themselves_are_refused() {

@@ -146,3 +146,50 @@ impl<'a> Tree<'a> {
 pub fn index(at: usize) -> u32 {
     u32::try_from(at).expect("a table holds fewer than 2^32 entries: its memory bound comes first")
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::read_stacks::read_stacks;
+    use super::super::stack_columns::read_columns;
+    use super::*;
+
+    /// Stacks of so many nodes at most and of so many frames.
+    pub fn random_table(nodes: usize, frames: usize) -> NodeTable {
+        let mut state = 7u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 40).unwrap()
+        };
+        let (mut table, mut known) = (NodeTable::default(), vec![NodeIx::ROOT]);
+        for _ in 0..nodes {
+            let parent = known[random() % known.len()];
+            let frame = FrameIx(u32::try_from(random() % frames).unwrap());
+            known.push(table.child(parent, frame));
+        }
+        table
+    }
+
+    #[test]
+    fn stacks_are_read_back_whatever_their_order() {
+        let table = random_table(3000, 50);
+        let used: Vec<bool> = (0..table.len()).map(|at| at % 3 == 0).collect();
+        for effort in [Effort::Quick, Effort::Thorough] {
+            let order = StackOrder::new(&table, 50, used.clone(), effort);
+            let (frames, nodes) = (order.frame_order().len(), order.len() as u64);
+            let read = match (&order.stacks, effort) {
+                (WrittenStacks::Columns(columns), Effort::Quick) => read_columns(columns, frames),
+                (WrittenStacks::Coded(bytes), Effort::Thorough) => {
+                    read_stacks(bytes, nodes, frames)
+                }
+                _ => panic!("written in the other way"),
+            };
+            let read = read.unwrap();
+            assert_eq!(read.len(), order.len() + 1);
+            for (node, _, _) in table.iter().filter(|(node, ..)| used[node.at()]) {
+                let stack = table.stack(node);
+                let wanted: Vec<FrameIx> = stack.iter().map(|frame| order.frame(*frame)).collect();
+                assert_eq!(read.stack(order.node(node)), wanted);
+            }
+        }
+    }
+}

@@ -88,6 +88,7 @@ mod tests {
 
     use super::super::effort::Effort;
     use super::super::read_stacks::read_stacks;
+    use super::super::stack_order::tests::random_table;
     use super::super::stack_order::{StackOrder, WrittenStacks};
     use super::*;
 
@@ -102,36 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn stacks_are_read_back_whatever_their_order() {
-        let mut table = NodeTable::default();
-        let mut random = fastrand_like();
-        let mut nodes = vec![NodeIx::ROOT];
-        for _ in 0..3000 {
-            let parent = nodes[random() % nodes.len()];
-            let frame = FrameIx(u32::try_from(random() % 50).unwrap());
-            nodes.push(table.child(parent, frame));
-        }
-        let used: Vec<bool> = (0..table.len()).map(|at| at % 3 == 0).collect();
-        let (order, bytes) = coded(&table, 50, used.clone());
-        let (frames, nodes) = (order.frame_order().len(), order.len() as u64);
-        let read = read_stacks(&bytes, nodes, frames).unwrap();
-        assert_eq!(read.len(), order.len() + 1);
-        for (node, _, _) in table.iter().filter(|(node, ..)| used[node.at()]) {
-            let stack = table.stack(node);
-            let wanted: Vec<FrameIx> = stack.iter().map(|frame| order.frame(*frame)).collect();
-            assert_eq!(read.stack(order.node(node)), wanted);
-        }
-    }
-
-    #[test]
     fn what_contradicts_itself_is_refused() {
-        let mut table = NodeTable::default();
-        let mut random = fastrand_like();
-        let mut nodes = vec![NodeIx::ROOT];
-        for _ in 0..500 {
-            let parent = nodes[random() % nodes.len()];
-            nodes.push(table.child(parent, FrameIx(u32::try_from(random() % 20).unwrap())));
-        }
+        let table = random_table(500, 20);
         let (order, bytes) = coded(&table, 20, vec![true; table.len()]);
         let (bytes, count) = (&bytes, order.len() as u64);
         assert!(read_stacks(bytes, count, 20).is_some());
@@ -168,13 +141,5 @@ mod tests {
         assert!(read(&table).is_some());
         table.child(node, FrameIx(0));
         assert!(read(&table).is_none());
-    }
-
-    fn fastrand_like() -> impl FnMut() -> usize {
-        let mut state = 7u64;
-        move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            usize::try_from(state >> 40).unwrap()
-        }
     }
 }
