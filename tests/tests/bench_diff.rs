@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -56,6 +57,13 @@ fn accused(answer: &Value) -> Vec<&str> {
     worse.map(|found| found["name"].as_str().unwrap()).collect()
 }
 
+/// Asks again when somebody is accused: a comparison may be wrong in 1 % of cases (`docs/diffs.md`),
+/// and what is wrong twice in a row is no chance.
+fn asked_twice(ask: impl Fn() -> (i32, Value, String)) -> (i32, Value, String) {
+    let first = ask();
+    if accused(&first.1).is_empty() { first } else { ask() }
+}
+
 /// Compares two versions.
 fn versions(base: &[&str], new: &[&str], gate: &str) -> (i32, Value, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -69,16 +77,17 @@ fn a_loop_that_is_longer_is_found() {
     if !can_sample("a_loop_that_is_longer_is_found") {
         return;
     }
-    // A loop 5 % longer.
-    let gate = "function > 0.5%";
-    let (code, answer, shown) = versions(&["-DHASH=160"], &["-DHASH=168"], gate);
+    // Three to four times what ten pairs find for sure on a busy machine: a loop that is 5 % longer
+    // (1 % of its program) was missed in one run of six there.
+    let gate = "function > 1%";
+    let (code, answer, shown) = versions(&["-DHASH=100"], &["-DHASH=115"], gate);
     assert_eq!(accused(&answer), ["hash"], "{shown}");
     // Whether half of that is ruled out depends on how busy the machine is.
     assert_ne!(code, 0, "{shown}");
     let found = &answer["diff"]["findings"][0]["change"];
     let share = |of: &str| found[of].as_f64().unwrap();
     // In shares of each side's own total.
-    let truth = 168.0 / 238.0 - 160.0 / 230.0;
+    let truth = 115.0 / 185.0 - 100.0 / 170.0;
     assert!((share("change") - truth).abs() <= share("margin"), "{shown}");
 }
 
@@ -100,7 +109,8 @@ fn what_is_inlined_or_renamed_moved_and_accuses_nobody() {
     }
     for (option, kind, from) in [("-DINLINED", "inlined", "scan"), ("-DRENAMED", "renamed", "hash")]
     {
-        let (code, answer, shown) = versions(&[], &[option], "total > 5% or function > 5%");
+        let gate = "total > 5% or function > 5%";
+        let (code, answer, shown) = asked_twice(|| versions(&[], &[option], gate));
         assert_eq!(accused(&answer), <[&str; 0]>::default(), "{option}: {shown}");
         let moves = answer["diff"]["moves"].as_array().unwrap();
         let is_told = moves.iter().any(|m| m["kind"] == kind && m["from"]["name"] == from);
@@ -120,8 +130,10 @@ fn what_did_not_change_raises_nothing() {
     let kept = folder.path().join("kept");
     let arguments = ["--fail-on", "total > 5% or function > 5%", "--keep"];
     let kept_text = kept.to_str().unwrap();
-    let output = bench(&program, &program, &[&arguments[..], &[kept_text]].concat());
-    let (code, answer, shown) = answer(&output);
+    let (code, answer, shown) = asked_twice(|| {
+        let _ = fs::remove_dir_all(&kept);
+        answer(&bench(&program, &program, &[&arguments[..], &[kept_text]].concat()))
+    });
     assert_eq!(accused(&answer), <[&str; 0]>::default(), "{shown}");
     assert_ne!(code, 1, "{shown}");
     assert_eq!(answer["runs"].as_array().unwrap().len(), 20);

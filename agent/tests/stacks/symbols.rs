@@ -7,6 +7,10 @@ use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
 use stoker_symbols::elf::named_sections;
 use stoker_symbols::go::GoTable;
 
+/// What a signal's handler returns to: `mov $15, %rax; syscall`. The C library has no name for it where
+/// it is stripped; debuggers know it by these bytes too.
+const RETURN_FROM_SIGNAL: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+
 #[derive(Debug, Clone, Default)]
 struct File {
     /// Address, size and name, by address.
@@ -27,6 +31,14 @@ impl File {
             Some((symbol.address(), symbol.size(), symbol.name().ok()?.to_owned()))
         });
         let mut symbols: Vec<_> = named.filter(|(address, ..)| *address != 0).collect();
+        let returns = file.segments().filter_map(|segment| {
+            let code = segment.data().ok()?;
+            let at =
+                code.windows(RETURN_FROM_SIGNAL.len()).position(|w| w == RETURN_FROM_SIGNAL)?;
+            let size = RETURN_FROM_SIGNAL.len() as u64;
+            Some((segment.address() + at as u64, size, "__restore_rt".to_owned()))
+        });
+        symbols.extend(returns);
         symbols.sort();
         let segments = file.segments().map(|segment| {
             let (offset, size) = segment.file_range();
