@@ -22,7 +22,7 @@ pub(crate) struct StoreBackend {
 type Read = fn(&StoreMetrics) -> u64;
 
 /// What the store counts, in the order of `docs/operations.md`.
-const METRICS: [(&str, MetricKind, &str, Read); 28] = {
+const METRICS: [(&str, MetricKind, &str, Read); 29] = {
     use MetricKind::{Counter, Gauge};
     [
         ("store_batches", Counter, "Batches that were made durable", |m| m.batches),
@@ -49,6 +49,12 @@ const METRICS: [(&str, MetricKind, &str, Read); 28] = {
         ("store_seal_failures", Counter, "Attempts to write a segment that failed", |m| {
             m.seal_failures
         }),
+        (
+            "store_seals_held_up",
+            Counter,
+            "Logs that were sealed later because merging was far behind",
+            |m| m.seals_held_up,
+        ),
         ("store_segments", Gauge, "Segments that there are", |m| m.segments),
         ("store_segment_bytes", Gauge, "Bytes of all segments", |m| m.segment_bytes),
         ("store_segment_rows", Gauge, "Rows of all segments", |m| m.segment_rows),

@@ -250,6 +250,8 @@ pub struct StoreConfig {
     pub index: bool,
     /// How often it is looked for what can be merged or removed; zero leaves all as it is.
     pub maintain_every: Duration,
+    /// Small segments of one hour beyond which sealing waits for merging.
+    pub most_unmerged: usize,
     /// Rows of a merged segment at most, if [`Self::ingest_memory`] allows for so many: its bytes are held
     /// in memory while it is made, slice by slice.
     pub compact_rows: u64,
@@ -287,6 +289,7 @@ impl Default for StoreConfig {
             max_attribute_sets: 500_000,
             index: true,
             maintain_every: Duration::from_secs(10),
+            most_unmerged: 256,
             compact_rows: 32 << 20,
             retain_raw: Some(Duration::from_secs(7 * 24 * 3600)),
             retain_hourly: Some(Duration::from_secs(90 * 24 * 3600)),
@@ -322,6 +325,8 @@ pub struct StoreMetrics {
     pub segments_sealed: u64,
     /// Attempts to write a segment that failed.
     pub seal_failures: u64,
+    /// Logs that were sealed later because merging was far behind.
+    pub seals_held_up: u64,
     /// Segments that there are.
     pub segments: u64,
     /// Their bytes.

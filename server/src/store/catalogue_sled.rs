@@ -15,10 +15,20 @@ use super::error::StoreError;
 use super::messages::Footer;
 
 /// What the index holds and how; another number makes it be rebuilt.
-const INDEX_VERSION: &[u8] = b"1";
+const INDEX_VERSION: &[u8] = b"2";
 /// Larger batches make sled hold everything up.
 const MAX_BATCH: usize = 900;
 const CACHE_BYTES: u64 = 16 << 20;
+
+/// A segment as its entry has it.
+#[derive(Clone, PartialEq, Message)]
+struct Held {
+    #[prost(message, required, tag = "1")]
+    footer: Footer,
+    /// Which builds it is found by, so that it can be forgotten.
+    #[prost(string, repeated, tag = "2")]
+    builds: Vec<String>,
+}
 
 /// The catalogue in a folder of sled's.
 #[derive(Debug)]
@@ -102,27 +112,50 @@ impl SledCatalogue {
         })
     }
 
-    fn added(&self, tenant: &TenantId, added: &Added) -> Result<(), StoreError> {
-        let id = added.entry.footer.id.to_be_bytes();
-        let labels = added.entry.footer.labels.iter().flat_map(|label| {
-            let values = label.values.iter().map(String::as_str).chain(label.more.then_some(""));
-            values.map(|value| [&key(&[tenant.as_str(), &label.name, value])[..], &id].concat())
-        });
-        insert_all(&self.labels, labels)?;
-        let builds = added.builds.iter();
-        let builds = builds.map(|build| [&key(&[tenant.as_str(), build])[..], &id].concat());
-        insert_all(&self.builds, builds)
+    /// What is no longer listed is found by nothing: were it not for this, the index would grow for ever.
+    fn forget(&self, tenant: &TenantId, gone: &[Added]) -> Result<(), StoreError> {
+        for added in gone {
+            let (labels, builds) = found_by(tenant, added);
+            for (tree, keys) in [(&self.labels, labels), (&self.builds, builds)] {
+                in_batches(tree, &keys, |batch, key| batch.remove(key))
+                    .map_err(failed("forget a segment"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self, tenant: &TenantId, id: u64) -> Result<Option<Added>, StoreError> {
+        let held = self.segments.get(of(tenant, id)).map_err(failed("read an entry"))?;
+        held.map(|bytes| entry(&bytes)).transpose()
     }
 }
 
-fn insert_all(tree: &Tree, keys: impl Iterator<Item = Vec<u8>>) -> Result<(), StoreError> {
-    let keys: Vec<Vec<u8>> = keys.collect();
+/// Keys of the labels and the builds that a segment is found by.
+fn found_by(tenant: &TenantId, added: &Added) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let id = added.entry.footer.id.to_be_bytes();
+    let labels = added.entry.footer.labels.iter().flat_map(|label| {
+        let values = label.values.iter().map(String::as_str).chain(label.more.then_some(""));
+        values.map(|value| [&key(&[tenant.as_str(), &label.name, value])[..], &id].concat())
+    });
+    let builds = added.builds.iter();
+    let builds = builds.map(|build| [&key(&[tenant.as_str(), build])[..], &id].concat());
+    (labels.collect(), builds.collect())
+}
+
+/// The key of a segment's entry.
+fn of(tenant: &TenantId, id: u64) -> Vec<u8> {
+    [&key(&[tenant.as_str()])[..], &id.to_be_bytes()].concat()
+}
+
+fn in_batches(
+    tree: &Tree,
+    keys: &[Vec<u8>],
+    change: impl Fn(&mut Batch, &[u8]),
+) -> sled::Result<()> {
     for some in keys.chunks(MAX_BATCH) {
         let mut batch = Batch::default();
-        for key in some {
-            batch.insert(key.as_slice(), &[]);
-        }
-        tree.apply_batch(batch).map_err(failed("add to an index"))?;
+        some.iter().for_each(|key| change(&mut batch, key));
+        tree.apply_batch(batch)?;
     }
     Ok(())
 }
@@ -137,29 +170,34 @@ fn id_at_end(key: &[u8]) -> Result<u64, StoreError> {
     key.last_chunk::<8>().map(|id| u64::from_be_bytes(*id)).ok_or_else(wrong)
 }
 
-/// Length of the file, checksum of the footer, the footer.
-fn entry(bytes: &[u8]) -> Result<Entry, StoreError> {
+/// Length of the file, checksum of the rest, the rest.
+fn entry(bytes: &[u8]) -> Result<Added, StoreError> {
     let wrong = |what: &str| StoreError::Index { doing: "read an entry", what: what.to_owned() };
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| wrong("it is too short"))?;
-    let (check, footer) = rest.split_first_chunk::<4>().ok_or_else(|| wrong("it is too short"))?;
-    if crc32c::crc32c(footer) != u32::from_le_bytes(*check) {
+    let (check, held) = rest.split_first_chunk::<4>().ok_or_else(|| wrong("it is too short"))?;
+    if crc32c::crc32c(held) != u32::from_le_bytes(*check) {
         return Err(wrong("its checksum is wrong"));
     }
-    let footer = Footer::decode(footer).map_err(|_| wrong("it is no footer"))?;
-    Ok(Entry { footer, length: u64::from_le_bytes(*length) })
+    let Held { footer, builds } = Held::decode(held).map_err(|_| wrong("it is no entry"))?;
+    Ok(Added { entry: Entry { footer, length: u64::from_le_bytes(*length) }, builds })
 }
 
-fn entry_bytes(entry: &Entry) -> Vec<u8> {
-    let footer = entry.footer.encode_to_vec();
-    let check = crc32c::crc32c(&footer).to_le_bytes();
-    [&entry.length.to_le_bytes()[..], &check, &footer].concat()
+fn entry_bytes(added: &Added) -> Vec<u8> {
+    let Added { entry: Entry { footer, length }, builds } = added.clone();
+    let held = Held { footer, builds }.encode_to_vec();
+    let check = crc32c::crc32c(&held).to_le_bytes();
+    [&length.to_le_bytes()[..], &check, &held].concat()
 }
 
 impl Catalogue for SledCatalogue {
     fn commit(&self, tenant: &TenantId, change: &Change) -> Result<(), StoreError> {
         guarded("commit a segment", || {
             for added in &change.added {
-                self.added(tenant, added)?;
+                let (labels, builds) = found_by(tenant, added);
+                for (tree, keys) in [(&self.labels, labels), (&self.builds, builds)] {
+                    in_batches(tree, &keys, |batch, key| batch.insert(key, &[]))
+                        .map_err(failed("add to an index"))?;
+                }
             }
             for some in change.watermarks.chunks(MAX_BATCH) {
                 let mut batch = Batch::default();
@@ -169,15 +207,16 @@ impl Catalogue for SledCatalogue {
                 }
                 self.watermarks.apply_batch(batch).map_err(failed("move watermarks"))?;
             }
-            let mut batch = Batch::default();
-            let of = |id: u64| [&key(&[tenant.as_str()])[..], &id.to_be_bytes()].concat();
+            let (mut batch, mut gone) = (Batch::default(), Vec::new());
             for id in &change.superseded {
-                batch.remove(of(*id));
+                gone.extend(self.held(tenant, *id)?);
+                batch.remove(of(tenant, *id));
             }
             for added in &change.added {
-                batch.insert(of(added.entry.footer.id), entry_bytes(&added.entry));
+                batch.insert(of(tenant, added.entry.footer.id), entry_bytes(added));
             }
             self.segments.apply_batch(batch).map_err(failed("commit a segment"))?;
+            self.forget(tenant, &gone)?;
             self.db.flush().map_err(failed("flush"))?;
             Ok(())
         })
@@ -186,12 +225,14 @@ impl Catalogue for SledCatalogue {
     fn list(&self, tenant: &TenantId, range: TimeRange) -> Result<Vec<Entry>, StoreError> {
         guarded("list segments", || {
             let held = self.segments.scan_prefix(key(&[tenant.as_str()])).values();
-            let entries = held.map(|bytes| entry(&bytes.map_err(failed("list segments"))?));
+            let entries =
+                held.map(|bytes| Ok(entry(&bytes.map_err(failed("list segments"))?)?.entry));
             let overlaps = |entry: &Entry| {
                 let footer = &entry.footer;
                 range.overlaps(UnixNanos(footer.first_window), UnixNanos(footer.last_window))
             };
-            entries.filter(|entry| entry.as_ref().map_or(true, overlaps)).collect()
+            let wanted = |entry: &Result<Entry, StoreError>| entry.as_ref().map_or(true, overlaps);
+            entries.filter(wanted).collect()
         })
     }
 

@@ -7,6 +7,7 @@
 //! merged segment names those that it supersedes, so that it counts from the moment it is
 //! durable, and they do not.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> 
         let span = segment.footer.last_window / level.merge_span_ns();
         spans.entry((level, span)).or_default().push(segment);
     }
+    let mut spans: Vec<_> = spans.into_iter().collect();
+    // Where most is to be done first, for sealing may wait for it; of equals the oldest.
+    spans.sort_by_key(|(_, of_span)| Reverse(of_span.len()));
     for ((level, span), mut of_span) in spans {
         let end = (span + 1).saturating_mul(level.merge_span_ns());
         let is_over = end.saturating_add(SETTLE_NS) <= now.0 && is_filled(level, config, end, now);

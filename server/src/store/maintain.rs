@@ -1,13 +1,15 @@
 //! The thread that keeps the folder small: it sums up or removes what is over, merges what is small, and takes
 //! away files that nobody reads any more. After each merge it rests as long as the merge took, so
-//! that it never takes more than half a CPU or half of the disk's time.
+//! that it never takes more than half a CPU or half of the disk's time, unless it is behind.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stoker_dag::UnixNanos;
 
 use super::compact::compact;
+use super::debt::is_behind;
 use super::error::StoreError;
 use super::expire::expire;
 use super::quota::keep_quota;
@@ -30,16 +32,26 @@ pub fn run(shared: &Shared, stop: &Receiver<()>) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
         }
-        loop {
-            let start = Instant::now();
-            if !pass(shared, UnixNanos(shared.clock.now()))
-                || stop.recv_timeout(start.elapsed()).is_ok()
-            {
-                break;
-            }
-            if shared.is_closed() {
-                return;
-            }
+        shared.is_merging.store(true, Ordering::Release);
+        work(shared, stop);
+        shared.is_merging.store(false, Ordering::Release);
+        if shared.is_closed() {
+            return;
+        }
+    }
+}
+
+/// Does what is due, with rests, until there is no more to do.
+fn work(shared: &Shared, stop: &Receiver<()>) {
+    loop {
+        let start = Instant::now();
+        if !pass(shared, UnixNanos(shared.clock.now())) || shared.is_closed() {
+            return;
+        }
+        let is_behind = shared.tenants().iter().any(|tenant| is_behind(shared, tenant));
+        let rest = if is_behind { Duration::ZERO } else { start.elapsed() };
+        if stop.recv_timeout(rest).is_ok() {
+            return;
         }
     }
 }

@@ -23,6 +23,8 @@ mod catalogue_sled;
 mod check;
 mod clock;
 mod compact;
+mod cut;
+mod debt;
 mod details;
 mod disk;
 mod error;

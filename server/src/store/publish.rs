@@ -23,7 +23,8 @@ pub fn publish(
     let WrittenSegment { bytes, footer, builds } = written;
     let name = Segment::name_of(&tenant.id, footer.id);
     let length = bytes.len() as u64;
-    let segment = Segment::of(&tenant.id, footer.clone(), length);
+    let mut segment = Segment::of(&tenant.id, footer.clone(), length);
+    segment.forget_labels();
     let put = shared.blobs.put_new(&name, &bytes);
     drop(bytes);
     // What has the name already is not ours to remove.

@@ -93,7 +93,8 @@ pub fn recover_segments(shared: &Shared, tenant: &TenantId) -> Result<FoundSegme
     }
     index_segments(shared, tenant, &sound);
     sound.sort_by_key(|held| (held.segment.footer.last_window, held.segment.id()));
-    for candidate in sound {
+    for mut candidate in sound {
+        candidate.segment.forget_labels();
         found.sealed.push(Arc::new(candidate.segment));
         found.names.push(candidate.names);
     }

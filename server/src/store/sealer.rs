@@ -12,12 +12,14 @@ use std::sync::mpsc::Receiver;
 
 use stoker_dag::{Definition, DefinitionMap, FrameIx};
 
+use super::cut::write_cut;
+use super::debt::let_merging_catch_up;
 use super::error::StoreError;
 use super::guarded::guarded;
 use super::head::Head;
 use super::level::Level;
 use super::publish::publish;
-use super::segment::{Effort, Segment, SegmentAbout, SliceContent, write_segment};
+use super::segment::{Effort, Segment, SegmentAbout, SegmentWriter, SliceContent};
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -44,6 +46,7 @@ pub fn run(shared: &Shared, seals: &Receiver<Seal>) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     for seal in seals {
         if outcome.is_ok() {
+            let_merging_catch_up(shared, &seal.tenant);
             outcome = seal_or_leave(shared, &seal);
         }
         shared.sealed.notify_waiters();
@@ -133,7 +136,9 @@ fn publish_log(shared: &Shared, tenant: &Tenant, head: &Head) -> Result<Segment,
             details: &rows.details,
             totals: &[],
         };
-        write_segment(about, content, Effort::Quick)
+        let mut writer = SegmentWriter::new(Effort::Quick);
+        write_cut(&mut writer, content, shared.config.slice_memory())?;
+        writer.finish(about)
     })?;
     // Where the file may be there all the same the next attempt has another id: the next open
     // keeps one of two segments of one log, and until then neither may be merged.

@@ -49,6 +49,8 @@ pub struct Shared {
     pub disk_used: AtomicU64,
     /// A log was sealed.
     pub sealed: Notify,
+    /// Whether segments are being merged, or about to be.
+    pub is_merging: AtomicBool,
     /// Whether the store takes no more.
     pub closed: AtomicBool,
     /// Whether logs are left as they are, to be replayed by the next open.
@@ -98,6 +100,7 @@ pub struct Counters {
     pub log_failures: AtomicU64,
     pub segments_sealed: AtomicU64,
     pub seal_failures: AtomicU64,
+    pub seals_held_up: AtomicU64,
     pub read_failures: AtomicU64,
     pub set_aside: AtomicU64,
     pub compactions: AtomicU64,
@@ -134,6 +137,7 @@ impl Shared {
             room: Arc::new(Semaphore::new(config.queue_memory() as usize)),
             disk_used: AtomicU64::new(0),
             sealed: Notify::new(),
+            is_merging: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             tenants: RwLock::default(),
@@ -249,6 +253,7 @@ impl Shared {
             log_failures: read(&counters.log_failures),
             segments_sealed: read(&counters.segments_sealed),
             seal_failures: read(&counters.seal_failures),
+            seals_held_up: read(&counters.seals_held_up),
             read_failures: read(&counters.read_failures),
             set_aside: read(&counters.set_aside),
             compactions: read(&counters.compactions),

@@ -1,11 +1,16 @@
 //! Merging and removing: the answers stay what they were, and what goes goes for good.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stoker_dag::{UnixNanos, WINDOW_NS};
-use stoker_server::store::{Appended, Store, StoreConfig, StoreError, TenantId, TimeRange, Wanted};
+use stoker_server::store::{
+    Appended, Disk, RealDisk, Store, StoreConfig, StoreError, TenantId, TimeRange, Wanted,
+};
 
-use crate::files::{config, crash_copy, files, folder, open};
+use crate::files::{config, crash_copy, files, folder, open, real_disk};
 use crate::model::{Agent, Content, EPOCH, some_rows};
 
 const LATE: UnixNanos = UnixNanos(u64::MAX);
@@ -16,7 +21,7 @@ fn merge(store: &Store, now: UnixNanos) {
 }
 
 /// A folder with one segment for each window, closed, and what it holds.
-async fn segments(dir: &std::path::Path, windows: &[u64]) -> (Content, Agent) {
+async fn segments(dir: &Path, windows: &[u64]) -> (Content, Agent) {
     let (mut agent, mut model) = (Agent::new(1), Content::default());
     for (n, window) in windows.iter().enumerate() {
         let store = open(dir);
@@ -73,6 +78,42 @@ async fn an_hour_that_is_not_over_is_merged_when_it_has_many() {
         assert_eq!(files(dir.path(), "segments").len(), left);
         assert_eq!(Content::of(&store), model);
     }
+}
+
+/// A disk that is slow to read segments, and merging with it.
+#[derive(Debug)]
+struct SlowToRead;
+
+impl Disk for SlowToRead {
+    real_disk!(create_dir_all, create_new, len, rename, unlink, list, sync_file, sync_dir);
+
+    fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        if path.extension().is_some_and(|extension| extension == "seg") {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        RealDisk.read(path, offset, length)
+    }
+}
+
+#[tokio::test]
+async fn sealing_waits_for_merging_that_is_far_behind() {
+    let dir = folder();
+    let every = Duration::from_millis(5);
+    let config = StoreConfig { seal_rows: 1, maintain_every: every, ..config(dir.path()) };
+    let config = StoreConfig { most_unmerged: 16, ..config };
+    let store = Store::open_on(config, Arc::new(SlowToRead)).unwrap();
+    let (mut agent, mut model, mut most) = (Agent::new(1), Content::default(), 0);
+    for n in 0..200 {
+        let body = agent.batch(0, &some_rows(n % 40));
+        agent.send(&store, &mut model, body).await;
+        most = store.metrics().segments.max(most);
+    }
+    // A few more come while nothing is merged.
+    assert!(most <= 32, "{most}");
+    assert!(store.metrics().seals_held_up > 0);
+    assert_eq!(Content::of(&store), model);
+    store.flush_and_close().await.unwrap();
+    assert_eq!(Content::of(&open(dir.path())), model);
 }
 
 #[tokio::test]

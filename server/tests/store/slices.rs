@@ -38,12 +38,17 @@ fn rows(random: &mut fastrand::Rng, services: u8) -> Vec<Row> {
     (0..150).map(row).collect()
 }
 
-/// A folder of several segments that share stacks, services and an hour.
+/// A folder of several segments that share stacks, services and an hour, each of one slice.
 pub(crate) async fn several(dir: &Path, services: u8) -> Content {
+    sealed(&config(dir), services).await
+}
+
+/// The same, sealed by a store that is set up otherwise.
+async fn sealed(config: &StoreConfig, services: u8) -> Content {
     let (mut random, mut model) = (fastrand::Rng::with_seed(5), Content::default());
     for number in 1..=6 {
         let mut agent = Agent::new(number);
-        let store = open(dir);
+        let store = Store::open(config.clone()).unwrap();
         for window in 0..2 {
             let body = agent.batch(window, &rows(&mut random, services));
             agent.send(&store, &mut model, body).await;
@@ -98,13 +103,6 @@ async fn answers_are_the_same_however_little_memory_merging_has() {
         let copy = crash_copy(dir.path(), true);
         merged(within(copy.path(), memory)).await;
         let footers = footers(copy.path());
-        eprintln!(
-            "{memory} {:?}",
-            files(copy.path(), "segments")
-                .iter()
-                .map(|f| std::fs::metadata(f).unwrap().len())
-                .collect::<Vec<_>>()
-        );
         assert_eq!(footers.len(), 1, "{memory}");
         slices.push(footers[0].slices.len());
         for with_index in [true, false] {
@@ -117,6 +115,28 @@ async fn answers_are_the_same_however_little_memory_merging_has() {
         assert_eq!(report.slices, slices[slices.len() - 1] as u64);
     }
     assert!(slices[0] == 1 && slices[1] > 1 && slices[2] > slices[1], "{slices:?}");
+}
+
+#[tokio::test]
+async fn logs_are_sealed_in_slices_where_slices_are_small() {
+    let (whole, cut) = (folder(), folder());
+    let model = sealed(&config(whole.path()), SERVICES).await;
+    assert_eq!(sealed(&within(cut.path(), LITTLE), SERVICES).await, model);
+    let sealed = footers(cut.path());
+    assert!(sealed.iter().any(|footer| footer.slices.len() > 2), "{sealed:?}");
+    for Footer { slices, .. } in &sealed {
+        let is_after = |two: &[Slice]| two[0].last_service < two[1].first_service;
+        assert!(slices.windows(2).all(is_after), "each service is in one slice: {slices:?}");
+    }
+    assert!(check(cut.path()).unwrap().problems.is_empty());
+    let named = names(whole.path());
+    for memory in [None, Some(LITTLE), Some(1 << 30)] {
+        if let Some(memory) = memory {
+            merged(within(cut.path(), memory)).await;
+        }
+        assert_eq!(Content::of(&open(cut.path())), model);
+        assert_eq!(names(cut.path()), named, "names without a stack are kept, too");
+    }
 }
 
 #[tokio::test]

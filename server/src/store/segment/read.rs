@@ -85,6 +85,11 @@ impl Segment {
         Self { footer, length, name }
     }
 
+    /// Forgets which labels it has, which the index knows: of all that a segment says they take most memory.
+    pub fn forget_labels(&mut self) {
+        self.footer.labels = Vec::new();
+    }
+
     /// The segment's id.
     pub fn id(&self) -> u64 {
         self.footer.id

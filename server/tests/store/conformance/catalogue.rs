@@ -98,5 +98,6 @@ fn supersedes(held: &dyn Catalogue, one: &TenantId) {
     held.commit(one, &change).unwrap();
     assert_eq!(ids(&held.list(one, TimeRange::ALL).unwrap()), [3, 4]);
     held.commit(one, &Change::default()).unwrap();
-    assert!(held.with_label(one, "service_name", "web").unwrap().contains(&4));
+    assert_eq!(held.with_label(one, "service_name", "web").unwrap(), [3, 4], "what is gone is not");
+    assert_eq!(held.with_build(one, "aa").unwrap(), [4]);
 }
