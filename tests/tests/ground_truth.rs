@@ -1,11 +1,11 @@
 //! Ground truth: programs that know where their CPU time went, against what comes back through
+//! kernel, agent, wire, store and query.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test fails by panicking and shows numbers"
 )]
-//! kernel, agent, wire, store and query.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use stoker_dag::{Definition, DefinitionSource, FrameIx, FrameTable, Location};
+use stoker_dag::{BuildId, Definition, DefinitionSource, Frame, FrameIx, FrameTable, Location};
 use stoker_wire::limits;
 
 use super::columns::{ColumnWriter, Reader, columns, put, unzigzag, zigzag};
@@ -21,11 +21,24 @@ const NEW: u64 = 1;
 const SOURCES: u64 = 8;
 
 /// Frames in the order in which they are told of: that of `Frame` itself, which is a part of the format by this.
-/// Golden segments hold it.
+/// Golden segments hold it. Native frames, nearly all, are the first in it: sorted by build once for each build,
+/// and then by a number.
 fn order(frames: &FrameTable) -> Vec<FrameIx> {
-    let mut order: Vec<FrameIx> = (0u32..).map(FrameIx).take(frames.len()).collect();
-    order.sort_by(|a, b| frames.frame(*a).cmp(frames.frame(*b)));
-    order
+    let (mut builds, mut others) = (FxHashMap::<&BuildId, Vec<(u64, FrameIx)>>::default(), vec![]);
+    for at in (0u32..).map(FrameIx).take(frames.len()) {
+        match frames.frame(at) {
+            Frame::Native { build_id, offset } => {
+                builds.entry(build_id).or_default().push((*offset, at));
+            }
+            _ => others.push(at),
+        }
+    }
+    let mut builds: Vec<_> = builds.into_iter().collect();
+    builds.sort_unstable_by_key(|(build_id, _)| *build_id);
+    builds.iter_mut().for_each(|(_, of_build)| of_build.sort_unstable());
+    others.sort_by(|a, b| frames.frame(*a).cmp(frames.frame(*b)));
+    let native = builds.into_iter().flat_map(|(_, of_build)| of_build).map(|(_, frame)| frame);
+    native.chain(others).collect()
 }
 
 /// Numbers of strings, in the order in which they come up.
@@ -175,9 +188,24 @@ pub fn read_definitions(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use stoker_dag::{BuildId, BuildIdKind, Frame};
+    use stoker_dag::{BuildIdKind, KernelImage, SpecialFrame};
 
     use super::*;
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let build = (0..3u8, 1..4usize, any::<bool>()).prop_map(|(byte, length, is_gnu)| {
+            let kind = if is_gnu { BuildIdKind::Gnu } else { BuildIdKind::Content };
+            BuildId::new(kind, &vec![byte; length]).unwrap()
+        });
+        prop_oneof![
+            8 => (build.clone(), 0..9u64)
+                .prop_map(|(build_id, offset)| Frame::Native { build_id, offset }),
+            1 => (build, 0..9u64).prop_map(|(build, offset)| {
+                Frame::Kernel { image: KernelImage::Build(build), offset }
+            }),
+            1 => Just(Frame::Special(SpecialFrame::Truncated)),
+        ]
+    }
 
     fn definition() -> impl Strategy<Value = Definition> {
         let location = ("[ab]{0,2}", "[xy]{0,1}", any::<u32>());
@@ -193,6 +221,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_order_is_that_of_frames(all in prop::collection::vec(frame(), 0..60)) {
+            let mut frames = FrameTable::default();
+            all.iter().for_each(|frame| _ = frames.intern(frame));
+            let told: Vec<&Frame> = order(&frames).into_iter().map(|ix| frames.frame(ix)).collect();
+            prop_assert!(told.len() == frames.len() && told.is_sorted(), "{told:?}");
+        }
+
         #[test]
         fn definitions_are_read_back_or_refused(
             all in prop::collection::vec((any::<u16>(), prop::option::of(definition())), 0..60),
