@@ -209,7 +209,8 @@ impl Catalogue for SledCatalogue {
             }
             let (mut batch, mut gone) = (Batch::default(), Vec::new());
             for id in &change.superseded {
-                gone.extend(self.held(tenant, *id)?);
+                // What cannot be read is not worth keeping the rest from being committed.
+                gone.extend(self.held(tenant, *id).ok().flatten());
                 batch.remove(of(tenant, *id));
             }
             for added in &change.added {

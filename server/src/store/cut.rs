@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stoker_dag::{Definition, FrameIx, LabelIx, NodeIx, SampleRow};
+use stoker_dag::{Definition, FrameIx, LabelIx, SampleRow};
 use stoker_wire::Dictionary;
 
 use super::api::WindowRows;
@@ -95,12 +95,9 @@ impl Cut {
             content.windows.iter().filter_map(|held| rows_of(held, &takes)).collect();
         let details: Vec<WindowDetails> =
             content.details.iter().filter_map(|held| samples_of(held, &takes)).collect();
-        let nodes = windows.iter().flat_map(|held| &held.rows).map(|row| row.node);
-        let samples = details.iter().flat_map(|held| &held.samples).map(|sample| sample.node);
-        let mut has_frame = frames_of(content.dictionary, nodes.chain(samples));
+        let mut has_frame = frames_of(content.dictionary, (&windows, &details));
         if services.is_first() {
-            let all = content.dictionary.nodes.iter().map(|(node, ..)| node);
-            let has_stack = frames_of(content.dictionary, all);
+            let has_stack = frames_of(content.dictionary, (content.windows, content.details));
             has_frame.iter_mut().zip(has_stack).for_each(|(has, stack)| *has |= !stack);
         }
         let definitions = content.definitions.iter().filter(|(frame, _)| has_frame[frame.at()]);
@@ -128,10 +125,15 @@ fn samples_of(held: &WindowDetails, takes: &dyn Fn(LabelIx) -> bool) -> Option<W
     (!samples.is_empty()).then_some(WindowDetails { window, profile_type, samples })
 }
 
-/// Which frames some stacks have.
-fn frames_of(dictionary: &Dictionary, nodes: impl Iterator<Item = NodeIx>) -> Vec<bool> {
+/// Which frames the stacks of rows and samples have.
+fn frames_of(
+    dictionary: &Dictionary,
+    (windows, details): (&[WindowRows], &[WindowDetails]),
+) -> Vec<bool> {
     let mut is_used = vec![false; dictionary.nodes.len()];
-    nodes.for_each(|node| is_used[node.at()] = true);
+    windows.iter().flat_map(|held| &held.rows).for_each(|row| is_used[row.node.at()] = true);
+    let samples = details.iter().flat_map(|held| &held.samples);
+    samples.for_each(|sample| is_used[sample.node.at()] = true);
     let mut has_frame = vec![false; dictionary.frames.len()];
     for (node, parent, frame) in dictionary.nodes.iter().rev() {
         if is_used[node.at()] {
@@ -140,4 +142,57 @@ fn frames_of(dictionary: &Dictionary, nodes: impl Iterator<Item = NodeIx>) -> Ve
         }
     }
     has_frame
+}
+
+#[cfg(test)]
+mod tests {
+    use stoker_dag::{
+        BuildId, BuildIdKind, DefinitionSource, Frame, LabelSet, NodeIx, ProfileType, UnixNanos,
+    };
+
+    use super::*;
+
+    #[test]
+    fn every_row_is_in_one_slice_and_every_name_is_kept() {
+        let mut dictionary = Dictionary::default();
+        let build_id = BuildId::new(BuildIdKind::Gnu, &[7]).unwrap();
+        let frames: Vec<FrameIx> = (0..6)
+            .map(|offset| Frame::Native { build_id: build_id.clone(), offset })
+            .map(|frame| dictionary.frames.intern(&frame))
+            .collect();
+        let nodes = frames[..5].iter().map(|frame| dictionary.nodes.child(NodeIx::ROOT, *frame));
+        let nodes: Vec<NodeIx> = nodes.collect();
+        // The last of them has a node and no row; the one after has not even that.
+        let row = |at: usize| {
+            let service = ["", "a", "b", "b"][at];
+            let series = LabelSet::new([(FIRST_LABEL, service)]);
+            (series, nodes[at])
+        };
+        let rows = (0..4).map(row).map(|(series, node)| {
+            let series = dictionary.labels.intern(&series);
+            SampleRow { series, attributes: LabelIx::default(), node, value: 1, count: 1 }
+        });
+        let rows: Vec<SampleRow> = rows.collect();
+        let profile_type = ProfileType::cpu();
+        let windows = [WindowRows { window: UnixNanos(0), profile_type, rows }];
+        let named = Definition { source: DefinitionSource::ALL[0], locations: [].into() };
+        let definitions: Vec<_> = frames.iter().map(|frame| (*frame, named.clone())).collect();
+        let content = SliceContent {
+            windows: &windows,
+            definitions: &definitions,
+            ..SliceContent::of(&dictionary)
+        };
+        assert_eq!(ranges(&content, 1 << 30), [Services::default()]);
+        let cuts = ranges(&content, 1).iter().map(|of| Cut::new(&content, of)).collect::<Vec<_>>();
+        let nodes_of = |cut: &Cut| {
+            let rows = cut.windows.iter().flat_map(|held| &held.rows);
+            rows.map(|row| row.node.0).collect::<Vec<_>>()
+        };
+        let frames_of = |cut: &Cut| cut.definitions.iter().map(|(ix, _)| ix.0).collect::<Vec<_>>();
+        assert_eq!(cuts.iter().map(nodes_of).collect::<Vec<_>>(), [vec![1], vec![2], vec![3, 4]]);
+        assert_eq!(
+            cuts.iter().map(frames_of).collect::<Vec<_>>(),
+            [vec![0, 4, 5], vec![1], vec![2, 3]]
+        );
+    }
 }
