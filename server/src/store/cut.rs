@@ -19,7 +19,7 @@ use super::segment::{FIRST_LABEL, SegmentWriter, SliceContent};
 /// Slices of a log at most.
 const MAX_SLICES: u64 = 8;
 /// A slice of a log is about this part of what a merged one may take while it is made.
-const PART_OF_SLICE: u64 = 4;
+const PART_OF_SLICE: u64 = 2;
 
 /// Writes all of it, as one slice where it is little beside a merged slice, which may take `slice_memory`.
 ///
