@@ -121,7 +121,7 @@ async fn answers_are_the_same_however_little_memory_merging_has() {
 async fn logs_are_sealed_in_slices_where_slices_are_small() {
     let (whole, cut) = (folder(), folder());
     let model = sealed(&config(whole.path()), SERVICES).await;
-    assert_eq!(sealed(&within(cut.path(), LITTLE), SERVICES).await, model);
+    assert_eq!(sealed(&within(cut.path(), LITTLE / 4), SERVICES).await, model);
     let sealed = footers(cut.path());
     assert!(sealed.iter().any(|footer| footer.slices.len() > 2), "{sealed:?}");
     for Footer { slices, .. } in &sealed {
