@@ -80,16 +80,16 @@ async fn an_hour_that_is_not_over_is_merged_when_it_has_many() {
     }
 }
 
-/// A disk that is slow to read segments, and merging with it.
+/// A disk that is slow for the thread that merges.
 #[derive(Debug)]
-struct SlowToRead;
+struct SlowToMerge;
 
-impl Disk for SlowToRead {
+impl Disk for SlowToMerge {
     real_disk!(create_dir_all, create_new, len, rename, unlink, list, sync_file, sync_dir);
 
     fn read(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        if path.extension().is_some_and(|extension| extension == "seg") {
-            std::thread::sleep(Duration::from_millis(2));
+        if std::thread::current().name() == Some("store-maintenance") {
+            std::thread::sleep(Duration::from_millis(5));
         }
         RealDisk.read(path, offset, length)
     }
@@ -101,9 +101,9 @@ async fn sealing_waits_for_merging_that_is_far_behind() {
     let every = Duration::from_millis(5);
     let config = StoreConfig { seal_rows: 1, maintain_every: every, ..config(dir.path()) };
     let config = StoreConfig { most_unmerged: 16, ..config };
-    let store = Store::open_on(config, Arc::new(SlowToRead)).unwrap();
+    let store = Store::open_on(config, Arc::new(SlowToMerge)).unwrap();
     let (mut agent, mut model, mut most) = (Agent::new(1), Content::default(), 0);
-    for n in 0..200 {
+    for n in 0..100 {
         let body = agent.batch(0, &some_rows(n % 40));
         agent.send(&store, &mut model, body).await;
         most = store.metrics().segments.max(most);
