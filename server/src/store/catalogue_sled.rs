@@ -1,6 +1,6 @@
 //! The catalogue in sled. Keys are texts joined by zero bytes, so that a prefix scan answers every
-//! question; the segment's own entry is written last, so that an index entry without it means only
-//! that a commit did not finish.
+//! question; the segment's own entry is written last and goes first, so that an index entry without it means
+//! only that a commit did not finish.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -112,14 +112,17 @@ impl SledCatalogue {
         })
     }
 
-    /// What is no longer listed is found by nothing: were it not for this, the index would grow for ever.
-    fn forget(&self, tenant: &TenantId, gone: &[Added]) -> Result<(), StoreError> {
-        for added in gone {
+    /// Changes all that some segments are found by.
+    fn change_keys(
+        &self,
+        tenant: &TenantId,
+        of: &[Added],
+        change: impl Fn(&mut Batch, &[u8]),
+    ) -> sled::Result<()> {
+        for added in of {
             let (labels, builds) = found_by(tenant, added);
-            for (tree, keys) in [(&self.labels, labels), (&self.builds, builds)] {
-                in_batches(tree, &keys, |batch, key| batch.remove(key))
-                    .map_err(failed("forget a segment"))?;
-            }
+            in_batches(&self.labels, &labels, &change)?;
+            in_batches(&self.builds, &builds, &change)?;
         }
         Ok(())
     }
@@ -192,13 +195,8 @@ fn entry_bytes(added: &Added) -> Vec<u8> {
 impl Catalogue for SledCatalogue {
     fn commit(&self, tenant: &TenantId, change: &Change) -> Result<(), StoreError> {
         guarded("commit a segment", || {
-            for added in &change.added {
-                let (labels, builds) = found_by(tenant, added);
-                for (tree, keys) in [(&self.labels, labels), (&self.builds, builds)] {
-                    in_batches(tree, &keys, |batch, key| batch.insert(key, &[]))
-                        .map_err(failed("add to an index"))?;
-                }
-            }
+            let add = |batch: &mut Batch, key: &[u8]| batch.insert(key, &[]);
+            self.change_keys(tenant, &change.added, add).map_err(failed("add to an index"))?;
             for some in change.watermarks.chunks(MAX_BATCH) {
                 let mut batch = Batch::default();
                 for (spool, sequence) in some {
@@ -217,7 +215,9 @@ impl Catalogue for SledCatalogue {
                 batch.insert(of(tenant, added.entry.footer.id), entry_bytes(added));
             }
             self.segments.apply_batch(batch).map_err(failed("commit a segment"))?;
-            self.forget(tenant, &gone)?;
+            // Otherwise the index would grow for ever.
+            let forget = |batch: &mut Batch, key: &[u8]| batch.remove(key);
+            self.change_keys(tenant, &gone, forget).map_err(failed("forget a segment"))?;
             self.db.flush().map_err(failed("flush"))?;
             Ok(())
         })

@@ -49,9 +49,7 @@ pub struct Plan {
 pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> Option<Plan> {
     let mut spans: BTreeMap<(Level, u64), Vec<&Arc<Segment>>> = BTreeMap::new();
     for segment in segments {
-        let level = segment.level();
-        let span = segment.footer.last_window / level.merge_span_ns();
-        spans.entry((level, span)).or_default().push(segment);
+        spans.entry(span(segment)).or_default().push(segment);
     }
     let mut spans: Vec<_> = spans.into_iter().collect();
     // Where most is to be done first, for sealing may wait for it; of equals the oldest.
@@ -74,6 +72,12 @@ pub fn plan(segments: &[Arc<Segment>], now: UnixNanos, config: &StoreConfig) -> 
         }
     }
     None
+}
+
+/// What a segment is merged within: its level, and which of that level's spans it ends in.
+pub fn span(segment: &Segment) -> (Level, u64) {
+    let level = segment.level();
+    (level, segment.footer.last_window / level.merge_span_ns())
 }
 
 /// The first segments of some that are in order of weight, as long as they are not too much together and

@@ -16,7 +16,8 @@ use super::footprint::merge_bytes;
 use super::merge::Services;
 use super::segment::{FIRST_LABEL, SegmentWriter, SliceContent};
 
-/// Slices of a log at most.
+/// Slices that a log is to have at most. Two that follow one another have together what one was to have, or more, for
+/// no service is cut: so there are twice as many at worst.
 const MAX_SLICES: u64 = 8;
 /// A slice of a log is about this part of what a merged one may take while it is made.
 const PART_OF_SLICE: u64 = 2;

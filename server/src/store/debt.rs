@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::compact::span;
 use super::shared::{Shared, count};
 use super::tenant::Tenant;
 
@@ -22,9 +23,7 @@ fn unmerged(shared: &Shared, tenant: &Tenant) -> usize {
     for segment in tenant.parts().sealed {
         let is_small = segment.footer.weight() <= rows / SMALL && segment.length <= bytes / SMALL;
         if is_small && tenant.retirement.is_mergeable(segment.id()) {
-            let level = segment.level();
-            let span = segment.footer.last_window / level.merge_span_ns();
-            *by_span.entry((level, span)).or_default() += 1;
+            *by_span.entry(span(&segment)).or_default() += 1;
         }
     }
     by_span.into_values().max().unwrap_or(0)

@@ -1,8 +1,8 @@
 //! Segments: immutable files that hold rows, facts and everything that is needed to read them.
 //!
 //! A segment is a header, blocks, a footer and a trailer. Its rows are cut by the service of their series into
-//! **slices**, each with a dictionary of its own: a sealed log has one, a merged segment as many as it takes
-//! to merge within a bound on memory. Names (strings, builds, frames) and label sets are batches of the wire
+//! **slices**, each with a dictionary of its own: a sealed log has one, or a few where it is large, a merged segment as many
+//! as it takes to merge within a bound on memory. Names (strings, builds, frames) and label sets are batches of the wire
 //! made by fresh encoders, so that a segment has no format of its own for what the wire can already say. Rows are columns (`rows`), and so are
 //! stacks where a log was sealed (`stack_columns`); where segments were merged they are coded by what is
 //! expected of them (`stacks`). Each block is compressed and has its checksum in the footer, and
